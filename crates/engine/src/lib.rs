@@ -1,1 +1,5 @@
-//! See the crate's section in ARCHITECTURE.md.
+//! The one door: every read and write of clinical data goes through [`Engine`] with a [`Session`].
+
+mod api;
+
+pub use api::*;
