@@ -15,29 +15,56 @@ pub struct Entry {
 pub enum Value {
     /// Coding, CodeableConcept, Identifier, ContactPoint, code, boolean, id, string under a token parameter.
     /// `system` is `None` where the datatype has one and it is absent; for `code`, `boolean`, `string` also `None`.
-    Token { system: Option<String>, code: String },
+    Token {
+        system: Option<String>,
+        code: String,
+    },
     /// A system without a code.
-    TokenSystem { system: String },
+    TokenSystem {
+        system: String,
+    },
     /// Display or text of a coded value, identifier type text; normalised as [`normalize`] does. For `:text` and `code-text`.
     TokenText(String),
     /// `Identifier.type.coding` with the identifier's value, for `:of-type`.
-    TokenOfType { system: String, code: String, value: String },
+    TokenOfType {
+        system: String,
+        code: String,
+        value: String,
+    },
     /// A reference to a resource of this server (relative, or absolute under the own base: the engine strips it before).
-    Reference { ty: TypeId, id: String },
+    Reference {
+        ty: TypeId,
+        id: String,
+    },
     /// Any other reference, verbatim: absolute URL, urn, canonical with `|version`.
     ReferenceUrl(String),
     /// `Reference.identifier`, for `:identifier`.
-    ReferenceIdentifier { system: Option<String>, value: String },
+    ReferenceIdentifier {
+        system: Option<String>,
+        value: String,
+    },
     /// `normalized` is [`normalize`]d, `exact` the original.
-    String { normalized: String, exact: String },
-    Date { start: i64, end: i64 },
-    Number { low: f64, high: f64 },
+    String {
+        normalized: String,
+        exact: String,
+    },
+    Date {
+        start: i64,
+        end: i64,
+    },
+    Number {
+        low: f64,
+        high: f64,
+    },
     Quantity(Quantity),
     Uri(String),
     /// One value per component, in the order of the definition.
     Composite(Vec<Value>),
     /// Location.position in degrees.
-    Position { latitude: f64, longitude: f64 },
+    Position {
+        latitude: f64,
+        longitude: f64,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq)]

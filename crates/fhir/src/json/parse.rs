@@ -20,8 +20,12 @@ impl Default for Limits {
 /// What is wrong with a JSON text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum JsonErrorKind {
-    TooLarge { bytes_max: usize },
-    TooDeep { depth_max: usize },
+    TooLarge {
+        bytes_max: usize,
+    },
+    TooDeep {
+        depth_max: usize,
+    },
     InvalidUtf8,
     UnexpectedEnd,
     /// What was expected at this place.
@@ -126,7 +130,11 @@ impl Parser<'_> {
             loop {
                 let Some(frame) = open.last_mut() else {
                     self.space();
-                    return if self.at == self.input.len() { Ok(()) } else { Err((JsonErrorKind::TrailingText, self.at)) };
+                    return if self.at == self.input.len() {
+                        Ok(())
+                    } else {
+                        Err((JsonErrorKind::TrailingText, self.at))
+                    };
                 };
                 self.space();
                 let closer = if frame.object { b'}' } else { b']' };
@@ -437,10 +445,7 @@ mod tests {
             JsonErrorKind::TooLarge { bytes_max: 1000 }
         );
         assert!(read("\"\u{80}\"").is_ok());
-        assert_eq!(
-            Document::parse(b"\"\xff\"", &limits).unwrap_err().to_string(),
-            "invalid UTF-8 at line 1, column 2"
-        );
+        assert_eq!(Document::parse(b"\"\xff\"", &limits).unwrap_err().to_string(), "invalid UTF-8 at line 1, column 2");
     }
 
     #[test]

@@ -30,20 +30,34 @@ pub enum Filter {
     Or(Vec<Filter>),
     Not(Box<Filter>),
     /// The resource has a value of `param` that passes `test`.
-    Match { param: ParamId, test: Test },
+    Match {
+        param: ParamId,
+        test: Test,
+    },
     /// The resource has no value of `param` at all (`:missing=true`); wrap in `Not` for `:missing=false`.
     Missing(ParamId),
     /// A resource of type `target` that `param` refers to passes `filter`.
-    Chain { param: ParamId, target: TypeId, filter: Box<Filter> },
+    Chain {
+        param: ParamId,
+        target: TypeId,
+        filter: Box<Filter>,
+    },
     /// `_has`: a resource of type `source` refers to this one by `param` (a parameter of `source`) and passes `filter`.
-    Has { source: TypeId, param: ParamId, filter: Box<Filter> },
+    Has {
+        source: TypeId,
+        param: ParamId,
+        filter: Box<Filter>,
+    },
     /// Logical ids.
     Ids(Vec<String>),
     LastUpdated(DateTest),
     /// `_list`: members of the List with this id. Resolved by the engine before the store sees the plan.
     InList(String),
     /// `:in`, `:not-in` (wrapped in Not), token `:above`, `:below`. Resolved by the engine to `Or` of token tests.
-    Terminology { param: ParamId, test: TerminologyTest },
+    Terminology {
+        param: ParamId,
+        test: TerminologyTest,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -55,25 +69,51 @@ pub enum TerminologyTest {
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Test {
-    Token { system: SystemTest, code: Option<String> },
+    Token {
+        system: SystemTest,
+        code: Option<String>,
+    },
     /// `:text` (begins with), `code-text`; the argument is normalised.
     TokenText(String),
-    TokenOfType { system: String, code: String, value: String },
-    Reference { ty: Option<TypeId>, id: String },
+    TokenOfType {
+        system: String,
+        code: String,
+        value: String,
+    },
+    Reference {
+        ty: Option<TypeId>,
+        id: String,
+    },
     ReferenceUrl(String),
-    ReferenceIdentifier { system: SystemTest, value: Option<String> },
+    ReferenceIdentifier {
+        system: SystemTest,
+        value: Option<String>,
+    },
     /// Normalised prefix.
     StringStarts(String),
     StringContains(String),
     StringExact(String),
     Date(DateTest),
-    Number { comparator: Comparator, low: f64, high: f64 },
-    Quantity { comparator: Comparator, low: f64, high: f64, unit: UnitTest },
+    Number {
+        comparator: Comparator,
+        low: f64,
+        high: f64,
+    },
+    Quantity {
+        comparator: Comparator,
+        low: f64,
+        high: f64,
+        unit: UnitTest,
+    },
     Uri(String),
     UriBelow(String),
     UriAbove(String),
     Composite(Vec<Test>),
-    Near { latitude: f64, longitude: f64, radius_m: f64 },
+    Near {
+        latitude: f64,
+        longitude: f64,
+        radius_m: f64,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -92,7 +132,11 @@ pub enum UnitTest {
     /// `number||unit`: code or unit text.
     CodeOrUnit(String),
     /// `number|system|code`; `canonical` = UCUM base-unit expression with the search range converted to it.
-    System { system: String, code: String, canonical: Option<(String, f64, f64)> },
+    System {
+        system: String,
+        code: String,
+        canonical: Option<(String, f64, f64)>,
+    },
 }
 
 /// A date comparison. The search value covers `start..=end`.
