@@ -1,7 +1,9 @@
 //! What FHIR R4 knows, without I/O: documents, definitions, paths, search parameters, validation, patches, outcomes.
 
+pub mod decimal;
 pub mod defs;
 pub mod index;
 pub mod json;
 pub mod outcome;
 pub mod query;
+pub mod temporal;
