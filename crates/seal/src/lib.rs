@@ -1,5 +1,31 @@
 //! Keys and everything done with them. All cryptography of weir lives here.
+//!
+//! One [`MasterKey`] per installation wraps one [`DataKey`] per tenant. The data key seals bodies and index blocks
+//! (AES-256-GCM) and, through a key derived from it, makes the hashes by which values are found without standing in clear.
 
-/// The key that wraps all others. 32 bytes, from a file or the environment.
-#[derive(Debug)]
-pub struct MasterKey;
+mod data;
+mod master;
+mod secret;
+
+pub use data::{DataKey, WrappedKey};
+pub use master::MasterKey;
+pub use secret::{Secret, same};
+
+/// Fills a buffer with random bytes. The operating system's source in production, a seeded one in tests.
+pub type Random<'a> = &'a dyn Fn(&mut [u8]);
+
+/// Random bytes of the operating system.
+pub fn system_random(out: &mut [u8]) {
+    getrandom::fill(out).expect("the operating system has a random source");
+}
+
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum SealError {
+    /// Another key, other associated data, or changed bytes: AES-GCM does not tell which.
+    #[error("sealed data does not open: wrong key or changed bytes")]
+    DoesNotOpen,
+    #[error("a master key is 32 bytes, as 64 hexadecimal digits or raw")]
+    KeyLength,
+    #[error("the data key was wrapped by another master key (key id {found}, this one is {given})")]
+    OtherMasterKey { found: String, given: String },
+}
