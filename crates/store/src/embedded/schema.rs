@@ -1,0 +1,80 @@
+//! The tables of one tenant's file, and how a connection to it is opened.
+
+use crate::StoreError;
+use rusqlite::{Connection, OpenFlags};
+use std::path::Path;
+
+/// Format of the directory and its files. A build reads and writes exactly one.
+pub(crate) const FORMAT: u32 = 1;
+
+/// `log` is the truth: every version of every resource, in commit order. Everything else can be derived from it or is
+/// state of its own (claims, counters, queues, blobs, audit).
+const TABLES: &str = "
+CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS types (n INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+CREATE TABLE IF NOT EXISTS dicts (n INTEGER PRIMARY KEY, ty INTEGER NOT NULL, at_us INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS log (
+    seq INTEGER PRIMARY KEY, ty INTEGER NOT NULL, id BLOB NOT NULL, ver INTEGER NOT NULL, op INTEGER NOT NULL,
+    at_us INTEGER NOT NULL, prev INTEGER NOT NULL, splice INTEGER NOT NULL, dict INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE INDEX IF NOT EXISTS log_ty ON log (ty);
+CREATE TABLE IF NOT EXISTS res (
+    ty INTEGER NOT NULL, id BLOB NOT NULL, seq INTEGER NOT NULL, ver INTEGER NOT NULL, PRIMARY KEY (ty, id)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS audit (
+    first INTEGER PRIMARY KEY, n INTEGER NOT NULL, from_us INTEGER NOT NULL, to_us INTEGER NOT NULL, block BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS claims (key BLOB PRIMARY KEY, owner BLOB NOT NULL, expires_us INTEGER) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS counters (name TEXT NOT NULL, key TEXT NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (name, key)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS queue (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, queue TEXT NOT NULL, grp BLOB NOT NULL, not_before_us INTEGER NOT NULL,
+    leased_until_us INTEGER NOT NULL DEFAULT 0, consumer TEXT NOT NULL DEFAULT '', attempts INTEGER NOT NULL DEFAULT 0,
+    payload BLOB NOT NULL);
+CREATE INDEX IF NOT EXISTS queue_due ON queue (queue, not_before_us, id);
+CREATE INDEX IF NOT EXISTS queue_group ON queue (queue, grp, id);
+CREATE TABLE IF NOT EXISTS blobs (key BLOB PRIMARY KEY, body BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS idx_block (seg INTEGER NOT NULL, no INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (seg, no)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS idx_state (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+";
+
+/// One process owns the file, so that SQLite needs neither shared memory nor file locks for each read (`unix-excl`).
+fn open(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_with_flags_and_vfs(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX, c"unix-excl")?;
+    connection.set_prepared_statement_cache_capacity(64);
+    connection.execute_batch("PRAGMA temp_store = MEMORY; PRAGMA busy_timeout = 10000; PRAGMA cache_size = -4096;")?;
+    Ok(connection)
+}
+
+pub(crate) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
+    let connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
+    connection.execute_batch(
+        "PRAGMA page_size = 8192; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
+         PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -16384; PRAGMA secure_delete = OFF;",
+    )?;
+    connection.execute_batch(TABLES)?;
+    Ok(connection)
+}
+
+pub(crate) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
+    Ok(open(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?)
+}
+
+/// A second writing connection, used only to move the write-ahead log into the file.
+pub(crate) fn open_checkpointer(path: &Path) -> Result<Connection, StoreError> {
+    Ok(open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?)
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> StoreError {
+        // Neither SQL nor bound values are part of these messages, so that no PHI is.
+        match error {
+            rusqlite::Error::SqliteFailure(code, _) => StoreError::Io(format!("sqlite {:?}", code.code)),
+            other => StoreError::Io(format!("sqlite: {}", kind_of(&other))),
+        }
+    }
+}
+
+fn kind_of(error: &rusqlite::Error) -> &'static str {
+    match error {
+        rusqlite::Error::QueryReturnedNoRows => "no row where one must be",
+        rusqlite::Error::InvalidColumnType(..) | rusqlite::Error::FromSqlConversionFailure(..) => "column of another type",
+        _ => "statement failed",
+    }
+}
