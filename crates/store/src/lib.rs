@@ -45,12 +45,15 @@ impl std::fmt::Debug for Store {
 impl Store {
     pub fn open(options: Options) -> Result<Store, StoreError> {
         let dir = &options.dir;
-        let io = |what: &str, error: std::io::Error| StoreError::Io(format!("cannot {what} {}: {error}", dir.display()));
+        let io =
+            |what: &str, error: std::io::Error| StoreError::Io(format!("cannot {what} {}: {error}", dir.display()));
         std::fs::create_dir_all(dir).map_err(|error| io("create", error))?;
         let lock = File::create(dir.join("LOCK")).map_err(|error| io("lock", error))?;
         match lock.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(StoreError::Io(format!("{} is in use by another weir process", dir.display()))),
+            Err(TryLockError::WouldBlock) => {
+                return Err(StoreError::Io(format!("{} is in use by another weir process", dir.display())));
+            }
             Err(TryLockError::Error(error)) => return Err(io("lock", error)),
         }
         if dir.join("FORMAT").exists() {
@@ -67,8 +70,8 @@ impl Store {
         if let Some(tenant) = tenants.get(id) {
             return Ok(tenant.clone());
         }
-        let valid = (1..=64).contains(&id.0.len())
-            && id.0.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
+        let valid =
+            (1..=64).contains(&id.0.len()) && id.0.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
         if !valid {
             return Err(StoreError::UnknownTenant);
         }
@@ -114,7 +117,8 @@ fn check_format(dir: &Path) -> Result<(), StoreError> {
     if found == FORMAT {
         return Ok(());
     }
-    let hint = if found > FORMAT { "use the newer weir that wrote it" } else { "export with the older weir and load here" };
+    let hint =
+        if found > FORMAT { "use the newer weir that wrote it" } else { "export with the older weir and load here" };
     Err(StoreError::Format { found, needed: FORMAT, hint })
 }
 

@@ -52,9 +52,13 @@ pub(super) fn append(codec: &Codec, connection: &Connection, records: &[AuditRec
     let from_us = records.iter().map(|record| record.at_us).min().unwrap_or(0);
     let to_us = records.iter().map(|record| record.at_us).max().unwrap_or(0);
     let block = codec.seal(&place(first), &pack(records))?;
-    connection
-        .prepare_cached("INSERT INTO audit VALUES (?1, ?2, ?3, ?4, ?5)")?
-        .execute(params![first, records.len() as i64, from_us, to_us, block])?;
+    connection.prepare_cached("INSERT INTO audit VALUES (?1, ?2, ?3, ?4, ?5)")?.execute(params![
+        first,
+        records.len() as i64,
+        from_us,
+        to_us,
+        block
+    ])?;
     Ok(())
 }
 

@@ -118,7 +118,14 @@ impl Codec {
         Ok((dictionary.map_or(0, |dictionary| dictionary.n), self.key.seal(&self.aad(ty, id, version), &packed)))
     }
 
-    pub(crate) fn decode(&self, ty: i64, id: &[u8], version: u64, dict: i64, sealed: &[u8]) -> Result<Vec<u8>, StoreError> {
+    pub(crate) fn decode(
+        &self,
+        ty: i64,
+        id: &[u8],
+        version: u64,
+        dict: i64,
+        sealed: &[u8],
+    ) -> Result<Vec<u8>, StoreError> {
         if sealed.is_empty() {
             return Ok(Vec::new());
         }
@@ -144,7 +151,10 @@ impl Codec {
     /// A key that stands for `name` in a table without showing it.
     pub(crate) fn hidden(&self, name: &str) -> Vec<u8> {
         let parts = [name.as_bytes()];
-        [self.key.hash64(0xC1, &parts), self.key.hash64(0xC2, &parts)].iter().flat_map(|hash| hash.to_be_bytes()).collect()
+        [self.key.hash64(0xC1, &parts), self.key.hash64(0xC2, &parts)]
+            .iter()
+            .flat_map(|hash| hash.to_be_bytes())
+            .collect()
     }
 }
 

@@ -41,16 +41,23 @@ impl Shared {
     fn check_log(&self, report: &mut Report) -> Result<(), StoreError> {
         let checks = [
             ("change numbers are dense", "SELECT count(*) <> coalesce(max(seq), 0) FROM log"),
-            ("current versions point into the log",
-             "SELECT count(*) FROM res LEFT JOIN log ON log.seq = res.seq AND log.ty = res.ty AND log.id = res.id AND log.ver = res.ver WHERE log.seq IS NULL"),
-            ("every resource of the log has a current version",
-             "SELECT count(*) FROM (SELECT ty, id, max(ver) AS ver FROM log GROUP BY ty, id) AS l LEFT JOIN res ON res.ty = l.ty AND res.id = l.id AND res.ver = l.ver WHERE res.seq IS NULL"),
-            ("versions follow each other",
-             "SELECT count(*) FROM log AS l LEFT JOIN log AS p ON p.seq = l.prev WHERE l.ver > 1 AND (p.seq IS NULL OR p.id <> l.id OR p.ver <> l.ver - 1)"),
-            ("commit times never run backwards",
-             "SELECT count(*) FROM log AS l JOIN log AS p ON p.seq = l.seq - 1 WHERE p.at_us > l.at_us"),
-            ("audit numbers are dense",
-             "SELECT coalesce(sum(n), 0) <> coalesce(max(first + n - 1), 0) FROM audit"),
+            (
+                "current versions point into the log",
+                "SELECT count(*) FROM res LEFT JOIN log ON log.seq = res.seq AND log.ty = res.ty AND log.id = res.id AND log.ver = res.ver WHERE log.seq IS NULL",
+            ),
+            (
+                "every resource of the log has a current version",
+                "SELECT count(*) FROM (SELECT ty, id, max(ver) AS ver FROM log GROUP BY ty, id) AS l LEFT JOIN res ON res.ty = l.ty AND res.id = l.id AND res.ver = l.ver WHERE res.seq IS NULL",
+            ),
+            (
+                "versions follow each other",
+                "SELECT count(*) FROM log AS l LEFT JOIN log AS p ON p.seq = l.prev WHERE l.ver > 1 AND (p.seq IS NULL OR p.id <> l.id OR p.ver <> l.ver - 1)",
+            ),
+            (
+                "commit times never run backwards",
+                "SELECT count(*) FROM log AS l JOIN log AS p ON p.seq = l.seq - 1 WHERE p.at_us > l.at_us",
+            ),
+            ("audit numbers are dense", "SELECT coalesce(sum(n), 0) <> coalesce(max(first + n - 1), 0) FROM audit"),
         ];
         for (name, sql) in checks {
             let wrong: i64 = self.reading(|connection| Ok(connection.query_row(sql, [], |row| row.get(0))?))?;
@@ -113,7 +120,9 @@ impl Shared {
             })?;
             if indexed != current {
                 let name = fhir::defs::r4().ty(ty).name;
-                report.problems.push(format!("index of {name} knows {indexed} resources, there are {current}: run with --rebuild"));
+                report.problems.push(format!(
+                    "index of {name} knows {indexed} resources, there are {current}: run with --rebuild"
+                ));
             }
         }
         report.checked.push("index counts".into());

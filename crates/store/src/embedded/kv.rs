@@ -28,7 +28,8 @@ impl Shared {
     /// All keys of a counter, in order.
     pub(crate) fn counters(&self, name: &str) -> Result<Vec<(String, i64)>, StoreError> {
         self.reading(|connection| {
-            let mut statement = connection.prepare_cached("SELECT key, n FROM counters WHERE name = ?1 ORDER BY key")?;
+            let mut statement =
+                connection.prepare_cached("SELECT key, n FROM counters WHERE name = ?1 ORDER BY key")?;
             let rows = statement.query_map([name], |row| Ok((row.get(0)?, row.get(1)?)))?;
             Ok(rows.collect::<Result<_, _>>()?)
         })

@@ -24,11 +24,11 @@ use codec::{Codec, Dictionary, TypeNumbers};
 use parking_lot::Mutex;
 use rusqlite::{Connection, OptionalExtension};
 use seal::{DataKey, MasterKey, WrappedKey};
-use std::path::{Path, PathBuf};
 use segments::{IndexKeys, SegmentTables};
-use std::sync::{Arc, OnceLock};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use writer::Message;
 
@@ -83,10 +83,7 @@ impl Shared {
     }
 
     /// Runs `job` with a reader connection.
-    pub(crate) fn reading<T>(
-        &self,
-        job: impl FnOnce(&Connection) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
+    pub(crate) fn reading<T>(&self, job: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let connection = match self.readers.lock().pop() {
             Some(connection) => connection,
             None => schema::open_reader(&self.path)?,
@@ -140,12 +137,9 @@ fn writing<T: Send + 'static>(
 
 impl Embedded {
     /// Opens the tenant's file in `dir`, creating both when they are not there, and replays what the index lacks.
-    pub(crate) fn open(
-        dir: &Path,
-        tenant: &TenantId,
-        options: &crate::Options,
-    ) -> Result<Embedded, StoreError> {
-        std::fs::create_dir_all(dir).map_err(|error| StoreError::Io(format!("cannot create {}: {error}", dir.display())))?;
+    pub(crate) fn open(dir: &Path, tenant: &TenantId, options: &crate::Options) -> Result<Embedded, StoreError> {
+        std::fs::create_dir_all(dir)
+            .map_err(|error| StoreError::Io(format!("cannot create {}: {error}", dir.display())))?;
         let path = dir.join("weir.db");
         let connection = schema::open_writer(&path)?;
         let key = data_key(&connection, &options.master_key)?;

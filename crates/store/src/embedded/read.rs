@@ -1,15 +1,16 @@
 //! Reading versions, the change feed, and what the index lacks after a start.
 
+use super::Shared;
 use super::codec::{id_from_disk, id_to_disk, op_from_disk, splice_from_disk};
 use super::writer::Applied;
-use super::Shared;
 use crate::{Op, Seq, StoreError, Stored};
 use fhir::defs::TypeId;
 use fhir::json::{Document, Limits};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 /// The columns [`Shared::stored`] reads, in its order.
-pub(super) const COLUMNS: &str = "log.seq, log.ty, log.id, log.ver, log.op, log.at_us, log.splice, log.dict, log.body, log.prev";
+pub(super) const COLUMNS: &str =
+    "log.seq, log.ty, log.id, log.ver, log.op, log.at_us, log.splice, log.dict, log.body, log.prev";
 
 /// Rows indexed per step of a replay.
 const REPLAY_STEP: usize = 2_000;
@@ -19,7 +20,12 @@ impl Shared {
     pub(super) fn stored(&self, row: &Row<'_>) -> Result<Stored, StoreError> {
         let ty_disk: i64 = row.get(1)?;
         let version: u64 = row.get(3)?;
-        let blob = |at| row.get_ref(at).map_err(StoreError::from)?.as_blob().map_err(|_| StoreError::Unseal("column is damaged".into()));
+        let blob = |at| {
+            row.get_ref(at)
+                .map_err(StoreError::from)?
+                .as_blob()
+                .map_err(|_| StoreError::Unseal("column is damaged".into()))
+        };
         let id = blob(2)?;
         let body = self.codec.decode(ty_disk, id, version, row.get(7)?, blob(8)?)?;
         Ok(Stored {

@@ -74,7 +74,9 @@ impl From<rusqlite::Error> for StoreError {
 fn kind_of(error: &rusqlite::Error) -> &'static str {
     match error {
         rusqlite::Error::QueryReturnedNoRows => "no row where one must be",
-        rusqlite::Error::InvalidColumnType(..) | rusqlite::Error::FromSqlConversionFailure(..) => "column of another type",
+        rusqlite::Error::InvalidColumnType(..) | rusqlite::Error::FromSqlConversionFailure(..) => {
+            "column of another type"
+        }
         _ => "statement failed",
     }
 }

@@ -34,9 +34,7 @@ impl SegmentTables {
 impl SegmentStorage for SegmentTables {
     fn manifest(&self) -> Result<Option<Vec<u8>>, StoreError> {
         self.reading(|connection| {
-            connection
-                .query_row("SELECT value FROM idx_state WHERE name = 'manifest'", [], |row| row.get(0))
-                .optional()
+            connection.query_row("SELECT value FROM idx_state WHERE name = 'manifest'", [], |row| row.get(0)).optional()
         })
     }
 
@@ -82,7 +80,8 @@ impl SegmentStorage for SegmentTables {
     fn remove(&self, segment: u64) -> Result<(), StoreError> {
         loop {
             let removed = writing(&self.inbox, move |connection| {
-                let sql = "DELETE FROM idx_block WHERE seg = ?1 AND no IN (SELECT no FROM idx_block WHERE seg = ?1 LIMIT ?2)";
+                let sql =
+                    "DELETE FROM idx_block WHERE seg = ?1 AND no IN (SELECT no FROM idx_block WHERE seg = ?1 LIMIT ?2)";
                 Ok(connection.prepare_cached(sql)?.execute(params![segment, STEP as i64 * 4])?)
             })?;
             if removed == 0 {
