@@ -2,6 +2,7 @@
 
 pub mod decimal;
 pub mod defs;
+pub mod fhirpath;
 pub mod index;
 pub mod json;
 pub mod outcome;
