@@ -6,5 +6,6 @@ pub mod fhirpath;
 pub mod index;
 pub mod json;
 pub mod outcome;
+pub mod patch;
 pub mod query;
 pub mod temporal;
