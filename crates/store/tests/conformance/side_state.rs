@@ -1,0 +1,103 @@
+//! Claims, counters, blobs, audit.
+
+use crate::support::{START_US, batch, fixture, write};
+use store::{AuditQuery, AuditRecord, Batch, ClaimChange, CommitError, CounterChange};
+
+fn take(key: &str, owner: &str, expires_us: Option<i64>) -> Batch {
+    let claim = ClaimChange::Take { key: key.into(), owner: owner.into(), expires_us };
+    Batch { claims: vec![claim], ..Batch::default() }
+}
+
+#[tokio::test]
+async fn a_claim_has_one_owner_until_it_is_released_or_expires() {
+    let mut fixture = fixture();
+    fixture.tenant.commit(take("slot", "ann", None)).await.unwrap();
+    fixture.tenant.commit(take("slot", "ann", Some(START_US + 10))).await.unwrap();
+    let refused = fixture.tenant.commit(Batch { writes: vec![write("a", 0, "x")], ..take("slot", "bob", None) }).await;
+    assert!(matches!(refused, Err(CommitError::ClaimTaken { key }) if key == "slot"));
+    assert_eq!(fixture.body("a").await, None);
+    assert_eq!(fixture.tenant.claim("slot").await.unwrap().as_deref(), Some("ann"));
+    fixture = fixture.reopen();
+    fixture.clock.advance_us(10);
+    assert_eq!(fixture.tenant.claim("slot").await.unwrap(), None);
+    fixture.tenant.commit(take("slot", "bob", None)).await.unwrap();
+    let release = |owner: &str| Batch {
+        claims: vec![ClaimChange::Release { key: "slot".into(), owner: owner.into() }],
+        ..Batch::default()
+    };
+    fixture.tenant.commit(release("ann")).await.unwrap();
+    assert_eq!(fixture.tenant.claim("slot").await.unwrap().as_deref(), Some("bob"));
+    fixture.tenant.commit(release("bob")).await.unwrap();
+    assert_eq!(fixture.tenant.claim("slot").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn counters_change_with_their_batch_or_not_at_all() {
+    let fixture = fixture();
+    let change = |delta| CounterChange { name: "status".into(), key: "full".into(), delta };
+    let mut first = batch(vec![write("a", 0, "x")]);
+    first.counters = vec![change(3), change(-1)];
+    fixture.tenant.commit(first).await.unwrap();
+    let mut refused = batch(vec![write("a", 0, "x")]);
+    refused.counters = vec![change(100)];
+    fixture.tenant.commit(refused).await.unwrap_err();
+    assert_eq!(fixture.tenant.counter("status", "full").await.unwrap(), 2);
+    assert_eq!(fixture.tenant.counter("status", "none").await.unwrap(), 0);
+    assert_eq!(fixture.tenant.counters("status").await.unwrap(), [("full".to_owned(), 2)]);
+}
+
+#[tokio::test]
+async fn blobs_come_back_and_are_stored_once() {
+    let fixture = fixture();
+    let bytes = vec![42; 100_000];
+    let key = fixture.tenant.blob_put(&bytes).await.unwrap();
+    assert_eq!(fixture.tenant.blob_put(&bytes).await.unwrap(), key);
+    assert_eq!(fixture.tenant.blob_get(&key).await.unwrap().unwrap(), bytes);
+    assert_eq!(fixture.tenant.blob_get("0").await.unwrap(), None);
+}
+
+fn record(at_us: i64, who: &str, entity: &str) -> AuditRecord {
+    AuditRecord {
+        at_us,
+        interaction: "read".into(),
+        outcome: 0,
+        status: 200,
+        who: who.into(),
+        request_id: "r".into(),
+        entity: entity.into(),
+        patient: Some("Patient/p".into()),
+        query: None,
+    }
+}
+
+#[tokio::test]
+async fn audit_records_are_numbered_and_found() {
+    let mut fixture = fixture();
+    for n in 0..10 {
+        fixture
+            .tenant
+            .audit(vec![record(START_US + n, if n % 2 == 0 { "ann" } else { "bob" }, "Patient/p/_history/1")])
+            .await;
+    }
+    let mut with_write = batch(vec![write("a", 0, "x")]);
+    with_write.audit = vec![record(START_US + 10, "ann", "Patient/a")];
+    fixture.tenant.commit(with_write).await.unwrap();
+    fixture = fixture.reopen();
+    let tenant = &fixture.tenant;
+    let find = |query: AuditQuery| async move {
+        let found = tenant.audit_query(&query).await.unwrap();
+        found.into_iter().map(|audited| audited.no).collect::<Vec<_>>()
+    };
+    let all = AuditQuery { limit: 100, ..AuditQuery::default() };
+    assert_eq!(find(all.clone()).await, (1..=11).rev().collect::<Vec<_>>());
+    assert_eq!(find(AuditQuery { limit: 2, before: Some(5), ..all.clone() }).await, [4, 3]);
+    assert_eq!(find(AuditQuery { who: Some("bob".into()), ..all.clone() }).await, [10, 8, 6, 4, 2]);
+    assert_eq!(find(AuditQuery { entity: Some("Patient/a".into()), ..all.clone() }).await, [11]);
+    assert_eq!(find(AuditQuery { entity: Some("Patient/p".into()), ..all.clone() }).await.len(), 10);
+    let range = AuditQuery { from_us: Some(START_US + 3), to_us: Some(START_US + 4), ..all.clone() };
+    assert_eq!(find(range).await, [5, 4]);
+    assert_eq!(find(AuditQuery { interaction: Some("create".into()), ..all }).await, [0; 0]);
+    assert_eq!(tenant.audit_get(5).await.unwrap().unwrap().record.at_us, START_US + 4);
+    assert_eq!(tenant.audit_get(12).await.unwrap(), None);
+    assert_eq!(tenant.audit_count().await.unwrap(), 11);
+}
