@@ -7,5 +7,6 @@ pub mod index;
 pub mod json;
 pub mod outcome;
 pub mod patch;
+mod path;
 pub mod query;
 pub mod temporal;

@@ -1,7 +1,15 @@
 //! What a resource is found by: the values of its search parameters.
 
+mod extract;
+mod reference;
+mod unit;
+
+pub use reference::{Target, is_id, parse_reference};
+pub use unit::canonical;
+
 use crate::defs::{Definitions, ParamId, TypeId};
 use crate::json::Node;
+use unicode_normalization::UnicodeNormalization;
 
 /// One value under one search parameter.
 #[derive(Clone, Debug, PartialEq)]
@@ -78,17 +86,51 @@ pub struct Quantity {
     pub canonical: Option<(String, f64, f64)>,
 }
 
-/// Extracts all entries of a resource, sorted and without duplicates. Never fails: what cannot be read yields no entry.
-pub fn extract(_defs: &Definitions, _ty: TypeId, _resource: Node<'_>) -> Vec<Entry> {
-    unreachable!("filled in by the search-parameter work")
+/// Extracts all entries of a resource, in the order of the parameters, without duplicates. Never fails: what cannot be
+/// read yields no entry. Contained resources are not indexed; `_id` and `_lastUpdated` are the store's.
+pub fn extract(defs: &Definitions, ty: TypeId, resource: Node<'_>) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    for param in defs.params_of(ty) {
+        let start = entries.len();
+        extract::each_value(defs, param, resource, &mut |value| {
+            let is_new = entries[start..].iter().all(|entry: &Entry| entry.value != value);
+            if is_new {
+                entries.push(Entry { param, value });
+            }
+        });
+    }
+    entries
 }
 
 /// All values of one parameter: for sorting and for `_include`.
-pub fn extract_param(_defs: &Definitions, _param: ParamId, _resource: Node<'_>) -> Vec<Value> {
-    unreachable!("filled in by the search-parameter work")
+pub fn extract_param(defs: &Definitions, param: ParamId, resource: Node<'_>) -> Vec<Value> {
+    let mut values = Vec::new();
+    extract::each_value(defs, param, resource, &mut |value| {
+        if !values.contains(&value) {
+            values.push(value);
+        }
+    });
+    values
 }
 
 /// Case and accents folded, punctuation and white space collapsed to single spaces: the form in which strings are compared.
-pub fn normalize(_text: &str) -> String {
-    unreachable!("filled in by the search-parameter work")
+pub fn normalize(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut gap = false;
+    let mut push = |letter: char| {
+        if letter.is_alphanumeric() {
+            if std::mem::take(&mut gap) && !out.is_empty() {
+                out.push(' ');
+            }
+            out.extend(letter.to_lowercase());
+        } else {
+            gap = true;
+        }
+    };
+    if text.is_ascii() {
+        text.chars().for_each(&mut push);
+    } else {
+        text.nfkd().filter(|letter| !unicode_normalization::char::is_combining_mark(*letter)).for_each(&mut push);
+    }
+    out
 }
