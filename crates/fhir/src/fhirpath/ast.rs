@@ -15,6 +15,8 @@ pub(super) enum Expr {
     Path {
         head: Head,
         steps: Vec<Step>,
+        /// Costly and the same wherever it is evaluated (`%resource.descendants()…`): evaluated once per evaluation.
+        is_shared: bool,
     },
     /// `-x` or `+x`.
     Sign {
@@ -31,6 +33,19 @@ pub(super) enum Expr {
         operand: Box<Expr>,
         rest: Vec<(TypeOperator, TypeName)>,
     },
+}
+
+impl Expr {
+    pub(super) fn path(head: Head, steps: Vec<Step>) -> Expr {
+        let is_plain = |step: &Step| match step {
+            Step::Member(_) => true,
+            Step::Call(call) => call.arguments.is_empty(),
+            Step::Indexer(_) => false,
+        };
+        let is_costly = |step: &Step| matches!(step, Step::Call(call) if call.function.name == "descendants");
+        let is_shared = matches!(head, Head::Variable(_)) && steps.iter().all(is_plain) && steps.iter().any(is_costly);
+        Expr::Path { head, steps, is_shared }
+    }
 }
 
 /// What a path starts at.

@@ -49,7 +49,7 @@ impl Checker<'_> {
                 }
                 Ok(shape)
             }
-            Expr::Path { head, steps } => {
+            Expr::Path { head, steps, .. } => {
                 let (mut shape, rest) = match head {
                     Head::Context => match steps.split_first() {
                         Some((Step::Member(name), rest)) => (self.context_member(name, this)?, rest),

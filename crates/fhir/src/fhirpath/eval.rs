@@ -6,7 +6,7 @@ use super::navigate;
 use super::{Environment, Error};
 use crate::defs::TypeKind;
 use std::borrow::Cow;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 pub(super) type Items<'a> = Vec<Item<'a>>;
 
@@ -37,11 +37,13 @@ pub(super) struct Evaluator<'e, 'a> {
     pub(super) env: &'e Environment<'a>,
     context: &'e [Item<'a>],
     steps: Cell<u64>,
+    /// Results of shared paths, by the place of their steps in the expression.
+    shared: RefCell<Vec<(*const Step, Items<'a>)>>,
 }
 
 impl<'e, 'a> Evaluator<'e, 'a> {
     pub(super) fn new(env: &'e Environment<'a>, context: &'e [Item<'a>]) -> Self {
-        Evaluator { env, context, steps: Cell::new(0) }
+        Evaluator { env, context, steps: Cell::new(0), shared: RefCell::default() }
     }
 
     /// Counts work against the bound.
@@ -56,7 +58,16 @@ impl<'e, 'a> Evaluator<'e, 'a> {
         match expr {
             Expr::Literal(item) => Ok(vec![item.clone()]),
             Expr::Empty => Ok(Vec::new()),
-            Expr::Path { head, steps } => self.path(head, steps, frame),
+            Expr::Path { head, steps, is_shared: false } => self.path(head, steps, frame),
+            Expr::Path { head, steps, is_shared: true } => {
+                if let Some((_, items)) = self.shared.borrow().iter().find(|(path, _)| *path == steps.as_ptr()) {
+                    self.spend(items.len() as u64)?;
+                    return Ok(items.clone());
+                }
+                let items = self.path(head, steps, frame)?;
+                self.shared.borrow_mut().push((steps.as_ptr(), items.clone()));
+                Ok(items)
+            }
             Expr::Sign { negative, operand } => self.sign(*negative, self.eval(operand, frame)?),
             Expr::Chain { first, rest } => {
                 let mut left = self.eval(first, frame)?;

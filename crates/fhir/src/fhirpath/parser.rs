@@ -10,7 +10,7 @@ use super::temporal;
 use std::sync::OnceLock;
 
 /// Nested brackets, arguments and signs in one expression. Official expressions stay below 12.
-const DEPTH_MAX: u32 = 40;
+const DEPTH_MAX: u32 = 80;
 /// Longest expression, in bytes.
 const LENGTH_MAX: usize = 64 << 10;
 
@@ -148,7 +148,7 @@ impl Parser {
         }
         match head {
             Head::Expr(expr) if steps.is_empty() => Ok(*expr),
-            head => Ok(Expr::Path { head, steps }),
+            head => Ok(Expr::path(head, steps)),
         }
     }
 

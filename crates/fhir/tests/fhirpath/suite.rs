@@ -1,13 +1,11 @@
 //! The official FHIRPath suite for R4. `known_failures/fhirpath.txt` lists what fails and why; a listed case that passes
 //! fails the test.
 
-mod support;
-
+use crate::support::xml::{self, Element};
 use fhir::defs::{self, Definitions};
 use fhir::fhirpath::{Environment, Expression, Item};
 use fhir::json::{Document, Limits};
 use std::collections::{HashMap, HashSet};
-use support::xml::{self, Element};
 
 /// 2024-06-01T12:00:00Z
 const NOW_US: i64 = 1_717_243_200_000_000;
@@ -21,7 +19,7 @@ impl Inputs {
         self.documents.entry(file.to_owned()).or_insert_with(|| {
             let text = match file {
                 "" => r#"{"resourceType":"Patient"}"#.to_owned(),
-                _ => support::read_shared(&format!("fhirpath/input/{file}")),
+                _ => crate::support::read_shared(&format!("fhirpath/input/{file}")),
             };
             let json =
                 if file.ends_with(".xml") { xml::resource(defs, &Element::parse(&text)).to_string() } else { text };
@@ -93,8 +91,8 @@ fn matches(defs: &Definitions, output: &Element, item: &Item<'_>) -> bool {
 #[test]
 fn official_suite() {
     let defs = defs::r4();
-    let suite = Element::parse(&support::read_shared("fhirpath/tests-fhir-r4.xml"));
-    let known: HashSet<&str> = include_str!("known_failures/fhirpath.txt")
+    let suite = Element::parse(&crate::support::read_shared("fhirpath/tests-fhir-r4.xml"));
+    let known: HashSet<&str> = include_str!("../known_failures/fhirpath.txt")
         .lines()
         .filter(|line| !line.starts_with('#'))
         .filter_map(|line| line.split_whitespace().next())

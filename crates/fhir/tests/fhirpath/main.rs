@@ -1,0 +1,7 @@
+//! FHIRPath: the official suite, the invariants of R4, and properties of the engine.
+
+mod invariants;
+mod properties;
+mod suite;
+#[path = "../support/mod.rs"]
+mod support;
