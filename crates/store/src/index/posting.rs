@@ -1,0 +1,299 @@
+//! Postings: sets of ordinals in memory, in blocks, and while a search collects them.
+
+use roaring::RoaringBitmap;
+
+/// Lists longer than this are kept as roaring bitmaps.
+const LIST_MAX: usize = 32;
+
+/// Ordinals of one key in the in-memory table, ascending.
+#[derive(Clone, Debug)]
+pub(crate) enum Posting {
+    One(u32),
+    List(Vec<u32>),
+    Bitmap(Box<RoaringBitmap>),
+}
+
+impl Posting {
+    /// Adds an ordinal that is not smaller than any in it. Answers the bytes by which it grew.
+    pub(crate) fn push(&mut self, ordinal: u32) -> usize {
+        match self {
+            Posting::One(first) if *first == ordinal => 0,
+            Posting::One(first) => {
+                *self = Posting::List(vec![*first, ordinal]);
+                24
+            }
+            Posting::List(list) if list.last() == Some(&ordinal) => 0,
+            Posting::List(list) if list.len() < LIST_MAX => {
+                list.push(ordinal);
+                4
+            }
+            Posting::List(list) => {
+                let mut bitmap = RoaringBitmap::from_sorted_iter(list.iter().copied()).unwrap_or_default();
+                bitmap.insert(ordinal);
+                *self = Posting::Bitmap(Box::new(bitmap));
+                32
+            }
+            Posting::Bitmap(bitmap) => usize::from(bitmap.insert(ordinal)) * 2,
+        }
+    }
+
+    pub(crate) fn as_ref(&self) -> PostingRef<'_> {
+        match self {
+            Posting::One(ordinal) => PostingRef::Slice(std::slice::from_ref(ordinal)),
+            Posting::List(list) => PostingRef::Slice(list),
+            Posting::Bitmap(bitmap) => PostingRef::Bitmap(bitmap),
+        }
+    }
+}
+
+/// A posting wherever it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum PostingRef<'a> {
+    Slice(&'a [u32]),
+    Bitmap(&'a RoaringBitmap),
+    Encoded { tag: u8, bytes: &'a [u8] },
+}
+
+/// Tags of encoded postings.
+pub(crate) const TAG_LIST: u8 = 0;
+pub(crate) const TAG_BITMAP: u8 = 1;
+/// Not ordinals but `(low byte of ordinal, id hash)` pairs of a forward chunk, 9 bytes each.
+pub(crate) const TAG_FORWARD: u8 = 2;
+
+impl PostingRef<'_> {
+    pub(crate) fn count(&self) -> u64 {
+        match self {
+            PostingRef::Slice(slice) => slice.len() as u64,
+            PostingRef::Bitmap(bitmap) => bitmap.len(),
+            PostingRef::Encoded { tag: TAG_LIST, bytes } => bytes.iter().filter(|byte| **byte < 0x80).count() as u64,
+            PostingRef::Encoded { tag: TAG_BITMAP, bytes } => {
+                bytes.first_chunk::<4>().map_or(0, |count| u64::from(u32::from_le_bytes(*count)))
+            }
+            PostingRef::Encoded { bytes, .. } => (bytes.len() / 9) as u64,
+        }
+    }
+
+    pub(crate) fn add_to(&self, collected: &mut Collected) {
+        match self {
+            PostingRef::Slice(slice) => slice.iter().for_each(|ordinal| collected.push(*ordinal)),
+            PostingRef::Bitmap(bitmap) => collected.bitmap |= *bitmap,
+            PostingRef::Encoded { tag: TAG_LIST, bytes } => {
+                ListIter { bytes, last: 0 }.for_each(|ordinal| collected.push(ordinal));
+            }
+            PostingRef::Encoded { tag: TAG_BITMAP, bytes } => collected.bitmap |= decode_bitmap(bytes),
+            PostingRef::Encoded { .. } => {}
+        }
+    }
+
+    /// Whether any ordinal is in `set`.
+    pub(crate) fn intersects(&self, set: &RoaringBitmap) -> bool {
+        match self {
+            PostingRef::Slice(slice) => slice.iter().any(|ordinal| set.contains(*ordinal)),
+            PostingRef::Bitmap(bitmap) => !bitmap.is_disjoint(set),
+            PostingRef::Encoded { tag: TAG_LIST, bytes } => {
+                ListIter { bytes, last: 0 }.any(|ordinal| set.contains(ordinal))
+            }
+            PostingRef::Encoded { tag: TAG_BITMAP, bytes } => !decode_bitmap(bytes).is_disjoint(set),
+            PostingRef::Encoded { .. } => false,
+        }
+    }
+
+    /// Calls `each` with every ordinal that is in `set`.
+    pub(crate) fn for_each_in(&self, set: &RoaringBitmap, mut each: impl FnMut(u32)) {
+        match self {
+            PostingRef::Slice(slice) => slice.iter().copied().filter(|ordinal| set.contains(*ordinal)).for_each(each),
+            PostingRef::Bitmap(bitmap) => (*bitmap & set).iter().for_each(&mut each),
+            PostingRef::Encoded { tag: TAG_LIST, bytes } => {
+                ListIter { bytes, last: 0 }.filter(|ordinal| set.contains(*ordinal)).for_each(each);
+            }
+            PostingRef::Encoded { tag: TAG_BITMAP, bytes } => (decode_bitmap(bytes) & set).iter().for_each(&mut each),
+            PostingRef::Encoded { .. } => {}
+        }
+    }
+}
+
+/// Blocks are authenticated, so that a bitmap that cannot be read is not possible; it would read as empty.
+fn decode_bitmap(bytes: &[u8]) -> RoaringBitmap {
+    bytes.get(4..).and_then(|bytes| RoaringBitmap::deserialize_unchecked_from(bytes).ok()).unwrap_or_default()
+}
+
+struct ListIter<'a> {
+    bytes: &'a [u8],
+    last: u32,
+}
+
+impl Iterator for ListIter<'_> {
+    type Item = u32;
+
+    fn next(&mut self) -> Option<u32> {
+        if self.bytes.is_empty() {
+            return None;
+        }
+        let delta = read_varint(&mut self.bytes)?;
+        self.last = self.last.wrapping_add(u32::try_from(delta).ok()?);
+        Some(self.last)
+    }
+}
+
+/// Encodes ascending ordinals; answers the tag.
+pub(crate) fn encode(bitmap: &RoaringBitmap, out: &mut Vec<u8>) -> u8 {
+    if bitmap.len() <= LIST_MAX as u64 {
+        return encode_list(bitmap.iter(), out);
+    }
+    let mut bitmap = bitmap.clone();
+    bitmap.optimize();
+    out.extend(u32::try_from(bitmap.len()).unwrap_or(u32::MAX).to_le_bytes());
+    bitmap.serialize_into(&mut *out).expect("writing to a vector");
+    TAG_BITMAP
+}
+
+pub(crate) fn encode_list(ordinals: impl Iterator<Item = u32>, out: &mut Vec<u8>) -> u8 {
+    let mut last = 0;
+    for ordinal in ordinals {
+        write_varint(out, u64::from(ordinal - last));
+        last = ordinal;
+    }
+    TAG_LIST
+}
+
+pub(crate) fn write_varint(out: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        out.push((value & 0x7F) as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+pub(crate) fn read_varint(bytes: &mut &[u8]) -> Option<u64> {
+    let mut value = 0;
+    for shift in (0..64).step_by(7) {
+        let (byte, rest) = bytes.split_first()?;
+        *bytes = rest;
+        value |= u64::from(byte & 0x7F) << shift;
+        if *byte < 0x80 {
+            return Some(value);
+        }
+    }
+    None
+}
+
+/// Collects ordinals from many postings in any order: a list first, a plain bit set once there are many.
+#[derive(Debug, Default)]
+pub(crate) struct Collected {
+    few: Vec<u32>,
+    words: Vec<u64>,
+    bitmap: RoaringBitmap,
+}
+
+const FEW_MAX: usize = 4096;
+
+impl Collected {
+    pub(crate) fn push(&mut self, ordinal: u32) {
+        if !self.words.is_empty() {
+            return self.set(ordinal);
+        }
+        self.few.push(ordinal);
+        if self.few.len() == FEW_MAX {
+            self.words.push(0);
+            for ordinal in std::mem::take(&mut self.few) {
+                self.set(ordinal);
+            }
+        }
+    }
+
+    fn set(&mut self, ordinal: u32) {
+        let word = (ordinal / 64) as usize;
+        if word >= self.words.len() {
+            self.words.resize((word + 1).next_power_of_two(), 0);
+        }
+        self.words[word] |= 1 << (ordinal % 64);
+    }
+
+    /// All ordinals up to `snapshot`.
+    pub(crate) fn finish(mut self, snapshot: u32) -> RoaringBitmap {
+        let mut result = std::mem::take(&mut self.bitmap);
+        if !self.words.is_empty() {
+            let bytes: Vec<u8> = self.words.iter().flat_map(|word| word.to_le_bytes()).collect();
+            result |= RoaringBitmap::from_lsb0_bytes(0, &bytes);
+        }
+        self.few.sort_unstable();
+        self.few.dedup();
+        if result.is_empty() {
+            result = RoaringBitmap::from_sorted_iter(self.few).unwrap_or_default();
+        } else {
+            result.extend(self.few);
+        }
+        if result.max().is_some_and(|max| max > snapshot) {
+            result.remove_range(snapshot.saturating_add(1)..);
+        }
+        result
+    }
+}
+
+impl Collected {
+    /// Encodes what is not in `dead`; `None` when nothing is left.
+    pub(crate) fn encode_without(mut self, dead: &RoaringBitmap, out: &mut Vec<u8>) -> Option<u8> {
+        if self.words.is_empty() && self.bitmap.is_empty() && self.few.len() <= LIST_MAX {
+            self.few.sort_unstable();
+            self.few.dedup();
+            self.few.retain(|ordinal| !dead.contains(*ordinal));
+            return (!self.few.is_empty()).then(|| encode_list(self.few.iter().copied(), out));
+        }
+        let left = self.finish(u32::MAX) - dead;
+        (!left.is_empty()).then(|| encode(&left, out))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decoded(tag: u8, bytes: &[u8]) -> Vec<u32> {
+        let mut collected = Collected::default();
+        PostingRef::Encoded { tag, bytes }.add_to(&mut collected);
+        collected.finish(u32::MAX).iter().collect()
+    }
+
+    #[test]
+    fn short_and_long_postings_read_back() {
+        for count in [0u32, 1, 2, 32, 33, 5000, 70_000] {
+            let ordinals: Vec<u32> = (0..count).map(|n| n * 7 + 3).collect();
+            let bitmap: RoaringBitmap = ordinals.iter().copied().collect();
+            let mut bytes = Vec::new();
+            let tag = encode(&bitmap, &mut bytes);
+            assert_eq!(decoded(tag, &bytes), ordinals);
+            assert_eq!(PostingRef::Encoded { tag, bytes: &bytes }.count(), u64::from(count));
+        }
+    }
+
+    #[test]
+    fn a_list_of_one_near_the_start_takes_one_byte() {
+        let mut bytes = Vec::new();
+        encode(&RoaringBitmap::from_iter([100]), &mut bytes);
+        assert_eq!(bytes.len(), 1);
+    }
+
+    #[test]
+    fn collected_cuts_at_the_snapshot_whatever_the_form() {
+        for count in [10u32, 4096, 10_000] {
+            let mut collected = Collected::default();
+            for n in (0..count).rev() {
+                collected.push(n * 2);
+            }
+            let result = collected.finish(count);
+            assert_eq!(result.len(), u64::from(count / 2 + 1));
+            assert_eq!(result.max(), Some(count));
+        }
+    }
+
+    #[test]
+    fn pushing_grows_from_one_to_bitmap() {
+        let mut posting = Posting::One(1);
+        for ordinal in [1, 2, 2, 3].into_iter().chain(4..100) {
+            posting.push(ordinal);
+        }
+        assert_eq!(posting.as_ref().count(), 99);
+        let set = RoaringBitmap::from_iter([99]);
+        assert!(posting.as_ref().intersects(&set));
+    }
+}

@@ -1,0 +1,495 @@
+//! A test of one parameter as key ranges and a check of the keys in them.
+
+use crate::StoreError;
+use crate::index::Keys;
+use crate::index::key::{self, INTERVAL, NO_HASH, QUANTITY_GROUP, UNIT_GROUP, kind};
+use crate::index::view::{Range, View};
+use fhir::defs::{ParamId, TypeId};
+use fhir::query::{Comparator, DateTest, SystemTest, Test, UnitTest};
+
+/// Which keys match: those in a range whose bytes pass the check.
+#[derive(Debug)]
+pub(crate) struct Leaf {
+    pub(crate) ranges: Vec<Range>,
+    pub(crate) check: Check,
+}
+
+/// What is asked of a key in a range.
+#[derive(Debug)]
+pub(crate) enum Check {
+    Nothing,
+    /// Of kind and value: `key[2..]`.
+    Part(Part),
+    /// Of the interval at the end of a quantity key.
+    LastInterval(IntervalTest),
+}
+
+/// A test on kind and value as [`key::value_part`] encodes them.
+#[derive(Debug)]
+pub(crate) enum Part {
+    /// `None`: any; a system of [`NO_HASH`] is an absent one.
+    Token {
+        kind: u8,
+        code: Option<Vec<u8>>,
+        system: Option<[u8; 8]>,
+    },
+    Interval {
+        kind: u8,
+        test: IntervalTest,
+    },
+    StartsWith(Vec<u8>),
+    StringContains(Vec<u8>),
+    StringExact(Vec<u8>),
+    Exact(Vec<u8>),
+    Reference {
+        ty: Option<TypeId>,
+        id: [u8; 8],
+    },
+    Quantity {
+        test: IntervalTest,
+        unit: PartUnit,
+    },
+    UriAbove(Vec<u8>),
+    Composite(Vec<Part>),
+    Near {
+        latitude: f64,
+        longitude: f64,
+        radius_m: f64,
+    },
+}
+
+#[derive(Debug)]
+pub(crate) enum PartUnit {
+    Any,
+    CodeOrUnit([u8; 8]),
+    System { code: [u8; 8], system: [u8; 8], canonical: Option<([u8; 8], IntervalTest)> },
+}
+
+/// A comparison of intervals in the order-preserving form of their bounds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct IntervalTest {
+    comparator: Comparator,
+    low: u64,
+    high: u64,
+    /// The same bounds less the width of a narrow interval: where one that reaches them may begin.
+    low_reach: u64,
+    high_reach: u64,
+}
+
+impl IntervalTest {
+    fn date(test: &DateTest) -> IntervalTest {
+        let reach = |bound: i64| key::order_i64(bound.saturating_sub(key::NARROW_DATE_US));
+        IntervalTest {
+            comparator: test.comparator,
+            low: key::order_i64(test.start),
+            high: key::order_i64(test.end),
+            low_reach: reach(test.start),
+            high_reach: reach(test.end),
+        }
+    }
+
+    fn number(comparator: Comparator, low: f64, high: f64) -> IntervalTest {
+        // The width was rounded when the class was chosen.
+        let reach = |bound: f64| key::order_f64(bound - key::NARROW_NUMBER - bound.abs() * 1e-12);
+        IntervalTest {
+            comparator,
+            low: key::order_f64(low),
+            high: key::order_f64(high),
+            low_reach: reach(low),
+            high_reach: reach(high),
+        }
+    }
+
+    /// FHIR's comparisons of ranges, <https://hl7.org/fhir/R4/search.html#prefix>; here `ap` is overlap.
+    fn accepts(&self, start: u64, end: u64) -> bool {
+        let within = self.low <= start && end <= self.high;
+        match self.comparator {
+            Comparator::Eq => within,
+            Comparator::Ne => !within,
+            Comparator::Lt => start < self.low,
+            Comparator::Gt => end > self.high,
+            Comparator::Le => start < self.low || within,
+            Comparator::Ge => end > self.high || within,
+            Comparator::Sa => start > self.high,
+            Comparator::Eb => end < self.low,
+            Comparator::Ap => start <= self.high && end >= self.low,
+        }
+    }
+
+    fn accepts_bytes(&self, bytes: &[u8]) -> bool {
+        interval(bytes).is_some_and(|(start, end)| self.accepts(start, end))
+    }
+
+    /// Smallest and largest start that can pass, for narrow and for wide intervals.
+    fn starts(&self, narrow: bool) -> (u64, u64) {
+        match self.comparator {
+            Comparator::Eq => (self.low, self.high),
+            Comparator::Ne => (0, u64::MAX),
+            Comparator::Lt | Comparator::Eb => (0, self.low),
+            Comparator::Gt => (if narrow { self.high_reach } else { 0 }, u64::MAX),
+            Comparator::Ge => (if narrow { self.high_reach.min(self.low) } else { 0 }, u64::MAX),
+            Comparator::Le => (0, self.high),
+            Comparator::Sa => (self.high, u64::MAX),
+            Comparator::Ap => (if narrow { self.low_reach } else { 0 }, self.high),
+        }
+    }
+
+    /// Ranges of the intervals that follow `prefix` in keys.
+    fn ranges(&self, prefix: &[u8], out: &mut Vec<Range>) {
+        for class in [0u8, 1] {
+            let (first, last) = self.starts(class == 0);
+            let with = |start: u64| [prefix, &[class], &start.to_be_bytes()].concat();
+            let end = key::after(&with(last));
+            out.extend(end.map(|end| Range::span(with(first), end)));
+        }
+    }
+}
+
+/// Start and end of `class, start, end`.
+fn interval(bytes: &[u8]) -> Option<(u64, u64)> {
+    let (start, end) = bytes.get(1..INTERVAL)?.split_first_chunk::<8>()?;
+    Some((u64::from_be_bytes(*start), u64::from_be_bytes(*end.first_chunk::<8>()?)))
+}
+
+impl Leaf {
+    /// Plans a test; group prefixes are looked up in the index.
+    pub(crate) fn plan(view: &View<'_>, param: ParamId, test: &Test) -> Result<Leaf, StoreError> {
+        let keys = view.keys();
+        match test {
+            Test::Quantity { comparator, low, high, unit } => {
+                let test = IntervalTest::number(*comparator, *low, *high);
+                quantity(view, param, test, *comparator, unit)
+            }
+            Test::Reference { ty: None, id } => {
+                let prefix = key::head(param, kind::REFERENCE);
+                let groups = view.groups(&prefix, prefix.len() + 2)?;
+                let hash = key::id_hash(keys, id);
+                let ranges = groups.into_iter().map(|group| Range::point([group.as_slice(), &hash].concat()));
+                Ok(Leaf { ranges: ranges.collect(), check: Check::Nothing })
+            }
+            Test::UriAbove(uri) => {
+                let bytes = key::text(uri);
+                let head = key::head(param, kind::URI);
+                let ends = (1..=bytes.len()).filter(|end| is_boundary(&bytes, *end));
+                let ranges = ends.map(|end| Range::point([&head, &bytes[..end]].concat()));
+                Ok(Leaf { ranges: ranges.collect(), check: Check::Nothing })
+            }
+            _ => {
+                let part = Part::prepare(keys, test);
+                let ranges = part.ranges(param);
+                let exact = ranges.iter().all(|range| range.is_point) || matches!(part, Part::StartsWith(_));
+                Ok(Leaf { ranges, check: if exact { Check::Nothing } else { Check::Part(part) } })
+            }
+        }
+    }
+
+    pub(crate) fn accepts(&self, key: &[u8]) -> bool {
+        match &self.check {
+            Check::Nothing => true,
+            Check::Part(part) => part.accepts(&key[2..]),
+            Check::LastInterval(test) => {
+                key.len().checked_sub(INTERVAL).is_some_and(|at| test.accepts_bytes(&key[at..]))
+            }
+        }
+    }
+
+    /// Whether a key from outside the index matches.
+    pub(crate) fn matches(&self, key: &[u8]) -> bool {
+        let in_range = |range: &Range| {
+            if range.is_point {
+                key == range.from
+            } else {
+                key >= range.from.as_slice() && range.to.as_deref().is_none_or(|to| key < to)
+            }
+        };
+        self.ranges.iter().any(in_range) && self.accepts(key)
+    }
+}
+
+fn quantity(
+    view: &View<'_>,
+    param: ParamId,
+    test: IntervalTest,
+    comparator: Comparator,
+    unit: &UnitTest,
+) -> Result<Leaf, StoreError> {
+    let keys = view.keys();
+    let mut ranges = Vec::new();
+    let mut prefix = key::head(param, kind::QUANTITY);
+    match unit {
+        UnitTest::Any => {
+            for group in view.groups(&prefix, QUANTITY_GROUP)? {
+                test.ranges(&group, &mut ranges);
+            }
+        }
+        UnitTest::CodeOrUnit(unit) => {
+            let hash = key::unit_hash(keys, unit);
+            prefix.extend(hash);
+            for group in view.groups(&prefix, QUANTITY_GROUP)? {
+                test.ranges(&group, &mut ranges);
+            }
+            let mut by_unit = key::head(param, kind::UNIT);
+            by_unit.extend(hash);
+            debug_assert_eq!(by_unit.len(), UNIT_GROUP);
+            test.ranges(&by_unit, &mut ranges);
+        }
+        UnitTest::System { system, code, canonical } => match canonical {
+            Some((unit, low, high)) => {
+                let mut by_canonical = key::head(param, kind::CANONICAL);
+                by_canonical.extend(key::unit_hash(keys, unit));
+                let test = IntervalTest::number(comparator, *low, *high);
+                test.ranges(&by_canonical, &mut ranges);
+                return Ok(Leaf { ranges, check: Check::LastInterval(test) });
+            }
+            None => {
+                prefix.extend(key::unit_hash(keys, code));
+                prefix.extend(key::system_hash(keys, system));
+                test.ranges(&prefix, &mut ranges);
+            }
+        },
+    }
+    Ok(Leaf { ranges, check: Check::LastInterval(test) })
+}
+
+/// Whether a URI that ends at `end` is above `uri`: itself, or up to a `/`.
+fn is_boundary(uri: &[u8], end: usize) -> bool {
+    end == uri.len() || uri[end] == b'/' || uri[end - 1] == b'/'
+}
+
+impl Part {
+    fn token(keys: &dyn Keys, kind: u8, system: &SystemTest, code: Option<&str>) -> Part {
+        let system = match system {
+            SystemTest::Any => None,
+            SystemTest::Absent => Some(NO_HASH),
+            SystemTest::Is(system) => Some(key::system_hash(keys, system)),
+        };
+        Part::Token { kind, code: code.map(|code| key::code_part(keys, code)), system }
+    }
+
+    fn prepare(keys: &dyn Keys, test: &Test) -> Part {
+        let bytes = |kind: u8, text: &str| [&[kind], key::text(text).as_slice()].concat();
+        match test {
+            Test::Token { system, code } => Part::token(keys, kind::TOKEN, system, code.as_deref()),
+            Test::TokenText(text) => Part::StartsWith(bytes(kind::TEXT, text)),
+            Test::TokenOfType { system, code, value } => {
+                Part::Exact([&[kind::OF_TYPE], key::of_type_hash(keys, system, code, value).as_slice()].concat())
+            }
+            Test::Reference { ty, id } => Part::Reference { ty: *ty, id: key::id_hash(keys, id) },
+            Test::ReferenceUrl(url) => Part::Exact(bytes(kind::URL, url)),
+            Test::ReferenceIdentifier { system, value } => {
+                Part::token(keys, kind::IDENTIFIER, system, value.as_deref())
+            }
+            Test::StringStarts(text) => Part::StartsWith(bytes(kind::STRING, text)),
+            Test::StringContains(text) => Part::StringContains(key::text(text)),
+            Test::StringExact(text) => Part::StringExact(key::text(text)),
+            Test::Date(test) => Part::Interval { kind: kind::DATE, test: IntervalTest::date(test) },
+            Test::Number { comparator, low, high } => {
+                Part::Interval { kind: kind::NUMBER, test: IntervalTest::number(*comparator, *low, *high) }
+            }
+            Test::Quantity { comparator, low, high, unit } => Part::Quantity {
+                test: IntervalTest::number(*comparator, *low, *high),
+                unit: PartUnit::prepare(keys, *comparator, unit),
+            },
+            Test::Uri(uri) => Part::Exact(bytes(kind::URI, uri)),
+            Test::UriBelow(uri) => Part::StartsWith(bytes(kind::URI, uri)),
+            Test::UriAbove(uri) => Part::UriAbove(key::text(uri)),
+            Test::Composite(tests) => Part::Composite(tests.iter().map(|test| Part::prepare(keys, test)).collect()),
+            Test::Near { latitude, longitude, radius_m } => {
+                Part::Near { latitude: *latitude, longitude: *longitude, radius_m: *radius_m }
+            }
+        }
+    }
+
+    /// Ranges that hold all matching keys of `param`.
+    fn ranges(&self, param: ParamId) -> Vec<Range> {
+        let param = param.0.to_be_bytes();
+        let with = |parts: &[&[u8]]| [&param, parts.concat().as_slice()].concat();
+        match self {
+            Part::Interval { kind, test } => {
+                let mut ranges = Vec::with_capacity(2);
+                test.ranges(&with(&[&[*kind]]), &mut ranges);
+                ranges
+            }
+            Part::Exact(bytes) => vec![Range::point(with(&[bytes]))],
+            Part::StartsWith(bytes) => vec![Range::prefix(with(&[bytes]))],
+            Part::Token { kind, code: Some(code), system: Some(system) } => {
+                vec![Range::point(with(&[&[*kind], code, system]))]
+            }
+            Part::Reference { ty: Some(ty), id } => {
+                vec![Range::point(with(&[&[kind::REFERENCE], &ty.0.to_be_bytes(), id]))]
+            }
+            Part::Near { latitude, radius_m, .. } => {
+                let degrees = radius_m / METRES_PER_DEGREE * 1.001;
+                let edge = |latitude: f64| with(&[&[kind::POSITION], &key::order_f64(latitude).to_be_bytes()]);
+                let end = key::after(&edge(latitude + degrees));
+                vec![Range { from: edge(latitude - degrees), to: end, is_point: false }]
+            }
+            _ => vec![Range::prefix(with(&[&self.prefix()]))],
+        }
+    }
+
+    /// How the encoding of all values that can pass begins.
+    fn prefix(&self) -> Vec<u8> {
+        match self {
+            Part::Token { kind, code: Some(code), system } => {
+                [&[*kind][..], code.as_slice(), system.as_ref().map_or(&[][..], |system| system)].concat()
+            }
+            Part::Token { kind, .. } | Part::Interval { kind, .. } => vec![*kind],
+            Part::StartsWith(bytes) | Part::Exact(bytes) => bytes.clone(),
+            Part::StringContains(_) => vec![kind::STRING],
+            Part::StringExact(exact) => {
+                let normalized = std::str::from_utf8(exact).map(fhir::index::normalize).unwrap_or_default();
+                [&[kind::STRING], key::text(&normalized).as_slice(), &[0], exact].concat()
+            }
+            Part::Reference { .. } => vec![kind::REFERENCE],
+            Part::Quantity { .. } => vec![kind::QUANTITY],
+            Part::UriAbove(_) => vec![kind::URI],
+            Part::Composite(parts) => {
+                let first = parts.first().map(Part::prefix).unwrap_or_default();
+                [&[kind::COMPOSITE], first.as_slice()].concat()
+            }
+            Part::Near { .. } => vec![kind::POSITION],
+        }
+    }
+
+    fn accepts(&self, bytes: &[u8]) -> bool {
+        let Some((value_kind, value)) = bytes.split_first() else { return false };
+        match self {
+            Part::Token { kind, code, system } => {
+                let (value_code, value_system) = value.split_at(key::code_part_len(value));
+                value_kind == kind
+                    && code.as_ref().is_none_or(|code| code == value_code)
+                    && system.is_none_or(|system| system == value_system)
+            }
+            Part::Interval { kind, test } => value_kind == kind && test.accepts_bytes(value),
+            Part::StartsWith(prefix) => bytes.starts_with(prefix),
+            Part::Exact(exact) => bytes == exact,
+            Part::StringContains(part) => {
+                let end = value.iter().position(|byte| *byte == 0).unwrap_or(value.len());
+                *value_kind == kind::STRING && contains(&value[..end], part)
+            }
+            Part::StringExact(exact) => {
+                let at = value.iter().position(|byte| *byte == 0).map_or(0, |at| at + 1);
+                *value_kind == kind::STRING && &value[at..] == exact.as_slice()
+            }
+            Part::Reference { ty, id } => {
+                *value_kind == kind::REFERENCE
+                    && value.len() == 10
+                    && ty.is_none_or(|ty| value[..2] == ty.0.to_be_bytes())
+                    && value[2..] == *id
+            }
+            Part::Quantity { test, unit } => *value_kind == kind::QUANTITY && unit.accepts(test, value),
+            Part::UriAbove(uri) => {
+                *value_kind == kind::URI && !value.is_empty() && uri.starts_with(value) && is_boundary(uri, value.len())
+            }
+            Part::Composite(parts) => {
+                *value_kind == kind::COMPOSITE
+                    && key::split_composite(value, parts.len())
+                        .is_some_and(|values| parts.iter().zip(values).all(|(part, value)| part.accepts(value)))
+            }
+            Part::Near { latitude, longitude, radius_m } => {
+                *value_kind == kind::POSITION
+                    && position(value).is_some_and(|place| distance_m((*latitude, *longitude), place) <= *radius_m)
+            }
+        }
+    }
+}
+
+impl PartUnit {
+    fn prepare(keys: &dyn Keys, comparator: Comparator, unit: &UnitTest) -> PartUnit {
+        match unit {
+            UnitTest::Any => PartUnit::Any,
+            UnitTest::CodeOrUnit(unit) => PartUnit::CodeOrUnit(key::unit_hash(keys, unit)),
+            UnitTest::System { system, code, canonical } => PartUnit::System {
+                code: key::unit_hash(keys, code),
+                system: key::system_hash(keys, system),
+                canonical: canonical.as_ref().map(|(unit, low, high)| {
+                    (key::unit_hash(keys, unit), IntervalTest::number(comparator, *low, *high))
+                }),
+            },
+        }
+    }
+
+    /// `value`: hashes of code, system, unit and canonical unit, canonical interval, interval.
+    fn accepts(&self, test: &IntervalTest, value: &[u8]) -> bool {
+        if value.len() != 32 + 2 * INTERVAL {
+            return false;
+        }
+        let (hashes, intervals) = value.split_at(32);
+        let (canonical_interval, interval) = intervals.split_at(INTERVAL);
+        match self {
+            PartUnit::Any => test.accepts_bytes(interval),
+            PartUnit::CodeOrUnit(hash) => {
+                (hashes[..8] == *hash || hashes[16..24] == *hash) && test.accepts_bytes(interval)
+            }
+            PartUnit::System { canonical: Some((hash, test)), .. } => {
+                hashes[24..] == *hash && test.accepts_bytes(canonical_interval)
+            }
+            PartUnit::System { code, system, canonical: None } => {
+                hashes[..8] == *code && hashes[8..16] == *system && test.accepts_bytes(interval)
+            }
+        }
+    }
+}
+
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    let Some(first) = part.first() else { return true };
+    let starts = text.len().checked_sub(part.len()).map_or(0, |last| last + 1);
+    (0..starts).any(|at| text[at] == *first && &text[at..at + part.len()] == part)
+}
+
+fn position(bytes: &[u8]) -> Option<(f64, f64)> {
+    let (latitude, rest) = bytes.split_first_chunk::<8>()?;
+    let degrees = |bytes: &[u8; 8]| key::unorder_f64(u64::from_be_bytes(*bytes));
+    Some((degrees(latitude), degrees(rest.first_chunk::<8>()?)))
+}
+
+const EARTH_RADIUS_M: f64 = 6_371_000.0;
+const METRES_PER_DEGREE: f64 = EARTH_RADIUS_M * std::f64::consts::PI / 180.0;
+
+/// Great-circle distance (haversine) of two places in degrees.
+fn distance_m(a: (f64, f64), b: (f64, f64)) -> f64 {
+    let half = |degrees: f64| (degrees.to_radians() / 2.0).sin().powi(2);
+    let h = half(b.0 - a.0) + a.0.to_radians().cos() * b.0.to_radians().cos() * half(b.1 - a.1);
+    2.0 * EARTH_RADIUS_M * h.sqrt().min(1.0).asin()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn date(comparator: Comparator) -> IntervalTest {
+        IntervalTest::date(&DateTest { comparator, start: 10, end: 19 })
+    }
+
+    #[test]
+    fn comparators_follow_the_specification() {
+        let values = [(0, 5), (5, 12), (10, 19), (12, 15), (15, 25), (20, 30), (0, 30)];
+        let passing = |comparator| {
+            let test = date(comparator);
+            let passes = |(start, end): &(i64, i64)| test.accepts(key::order_i64(*start), key::order_i64(*end));
+            values.iter().copied().filter(passes).collect::<Vec<_>>()
+        };
+        assert_eq!(passing(Comparator::Eq), [(10, 19), (12, 15)]);
+        assert_eq!(passing(Comparator::Lt), [(0, 5), (5, 12), (0, 30)]);
+        assert_eq!(passing(Comparator::Gt), [(15, 25), (20, 30), (0, 30)]);
+        assert_eq!(passing(Comparator::Sa), [(20, 30)]);
+        assert_eq!(passing(Comparator::Eb), [(0, 5)]);
+        assert_eq!(passing(Comparator::Ap).len(), 5);
+        assert_eq!(passing(Comparator::Le), [(0, 5), (5, 12), (10, 19), (12, 15), (0, 30)]);
+        assert_eq!(passing(Comparator::Ge), [(10, 19), (12, 15), (15, 25), (20, 30), (0, 30)]);
+        assert_eq!(passing(Comparator::Ne).len(), 5);
+    }
+
+    #[test]
+    fn the_distance_of_two_cities() {
+        let metres = distance_m((48.8566, 2.3522), (51.5074, -0.1278));
+        assert!((343_000.0..344_500.0).contains(&metres), "{metres}");
+    }
+
+    #[test]
+    fn contains_finds_at_both_ends() {
+        assert!(contains(b"maria", b"ma") && contains(b"maria", b"ria") && contains(b"maria", b""));
+        assert!(!contains(b"maria", b"mariah") && !contains(b"", b"a"));
+    }
+}
