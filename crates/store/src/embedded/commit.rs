@@ -10,6 +10,9 @@ use tokio::sync::oneshot;
 
 impl Shared {
     pub(crate) async fn commit(&self, batch: Batch) -> Result<Committed, CommitError> {
+        if self.index().is_overloaded() {
+            return Err(CommitError::Busy);
+        }
         let prepared = self.prepare(batch)?;
         let (answer, result) = oneshot::channel();
         self.inbox.try_send(Message::Commit(Box::new(prepared), answer)).map_err(|error| match error {

@@ -130,6 +130,10 @@ pub(super) fn replay(shared: &Shared, connection: &Connection) -> Result<(), Sto
         let Some(last) = applied.last() else { return Ok(()) };
         after = last.seq;
         shared.index().insert(&applied);
+        // A long replay must not gather in memory.
+        if shared.index().is_overloaded() {
+            shared.index().maintain(shared.now_us())?;
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::Shared;
 use super::codec::{self};
+use crate::index::SEQ_MAX;
 use crate::{AuditRecord, CommitError, Committed, Op, StoreError};
 use fhir::defs::TypeId;
 use fhir::index::Entry;
@@ -172,6 +173,9 @@ impl<'a> GroupWriter<'a> {
         applied: &mut Vec<Applied>,
         audit: &mut Vec<AuditRecord>,
     ) -> Result<Result<Committed, CommitError>, StoreError> {
+        if self.seq + batch.writes.len() as u64 > SEQ_MAX {
+            return Ok(Err(StoreError::Limit("4,294,967,294 versions per tenant").into()));
+        }
         let mut previous = Vec::with_capacity(batch.writes.len());
         for (index, write) in batch.writes.iter().enumerate() {
             let (seq, version) = self.current(write)?;

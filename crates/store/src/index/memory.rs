@@ -7,23 +7,24 @@ use std::collections::BTreeMap;
 
 #[derive(Debug, Default)]
 pub(crate) struct MemoryStorage {
-    inner: Mutex<(Option<Vec<u8>>, BTreeMap<(u64, u32), Vec<u8>>)>,
+    manifest: Mutex<Option<Vec<u8>>>,
+    blocks: Mutex<BTreeMap<(u64, u32), Vec<u8>>>,
 }
 
 impl MemoryStorage {
     /// All stored bytes.
     pub(crate) fn dump(&self) -> Vec<u8> {
-        let inner = self.inner.lock();
-        inner.0.iter().chain(inner.1.values()).flatten().copied().collect()
+        let manifest = self.manifest.lock();
+        manifest.iter().chain(self.blocks.lock().values()).flatten().copied().collect()
     }
 
-    pub(crate) fn blocks(&self) -> usize {
-        self.inner.lock().1.len()
+    pub(crate) fn block_count(&self) -> usize {
+        self.blocks.lock().len()
     }
 
     /// Changes a byte in every block.
     pub(crate) fn damage(&self) {
-        for block in self.inner.lock().1.values_mut() {
+        for block in self.blocks.lock().values_mut() {
             *block.last_mut().unwrap() ^= 1;
         }
     }
@@ -31,32 +32,32 @@ impl MemoryStorage {
 
 impl SegmentStorage for MemoryStorage {
     fn manifest(&self) -> Result<Option<Vec<u8>>, StoreError> {
-        Ok(self.inner.lock().0.clone())
+        Ok(self.manifest.lock().clone())
     }
 
     fn segments(&self) -> Result<Vec<u64>, StoreError> {
-        let mut ids: Vec<u64> = self.inner.lock().1.keys().map(|(segment, _)| *segment).collect();
+        let mut ids: Vec<u64> = self.blocks.lock().keys().map(|(segment, _)| *segment).collect();
         ids.dedup();
         Ok(ids)
     }
 
     fn read(&self, segment: u64, block: u32) -> Result<Vec<u8>, StoreError> {
-        let found = self.inner.lock().1.get(&(segment, block)).cloned();
+        let found = self.blocks.lock().get(&(segment, block)).cloned();
         found.ok_or_else(|| StoreError::Io("no such block".to_owned()))
     }
 
     fn write(&self, segment: u64, first_block: u32, blocks: Vec<Vec<u8>>) -> Result<(), StoreError> {
-        self.inner.lock().1.extend(blocks.into_iter().zip(first_block..).map(|(data, no)| ((segment, no), data)));
+        self.blocks.lock().extend(blocks.into_iter().zip(first_block..).map(|(data, no)| ((segment, no), data)));
         Ok(())
     }
 
     fn publish(&self, manifest: Vec<u8>) -> Result<(), StoreError> {
-        self.inner.lock().0 = Some(manifest);
+        *self.manifest.lock() = Some(manifest);
         Ok(())
     }
 
     fn remove(&self, segment: u64) -> Result<(), StoreError> {
-        self.inner.lock().1.retain(|(of, _), _| *of != segment);
+        self.blocks.lock().retain(|(of, _), _| *of != segment);
         Ok(())
     }
 }

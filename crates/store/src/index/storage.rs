@@ -6,7 +6,7 @@ use crate::StoreError;
 ///
 /// Blocks are written before the manifest that names their segment is published, and removed after a manifest that no
 /// longer names it: a crash in between leaves only blocks without an owner, which opening the index removes.
-pub trait SegmentStorage: Send + Sync {
+pub(crate) trait SegmentStorage: Send + Sync {
     fn manifest(&self) -> Result<Option<Vec<u8>>, StoreError>;
 
     /// Ids of all segments of which any block is stored.
@@ -24,7 +24,7 @@ pub trait SegmentStorage: Send + Sync {
 }
 
 /// Cryptography that the index needs.
-pub trait Keys: Send + Sync {
+pub(crate) trait Keys: Send + Sync {
     fn seal(&self, context: &[u8], plain: &[u8]) -> Result<Vec<u8>, StoreError>;
 
     /// Fails with [`StoreError::Unseal`] when key, context or bytes are not those of `seal`.

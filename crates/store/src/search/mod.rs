@@ -160,4 +160,3 @@ fn evaluate(exec: &Exec<'_>, request: &SearchRequest<'_>) -> Result<RoaringBitma
     }
     Ok(set)
 }
-
