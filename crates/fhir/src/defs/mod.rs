@@ -94,7 +94,7 @@ impl TypeDef {
 }
 
 /// `suffix` is `name` with its first letter in upper case.
-fn is_capitalised(name: &str, suffix: &str) -> bool {
+pub(crate) fn is_capitalised(name: &str, suffix: &str) -> bool {
     name.len() == suffix.len()
         && name.as_bytes().first().map(u8::to_ascii_uppercase) == suffix.as_bytes().first().copied()
         && name.as_bytes()[1..] == suffix.as_bytes()[1..]

@@ -1,7 +1,7 @@
 //! From an element to its children, with their types.
 
 use super::item::{Element, Item};
-use crate::defs::{Definitions, ElementDef, TypeId, TypeKind};
+use crate::defs::{Definitions, ElementDef, TypeId, TypeKind, is_capitalised};
 use crate::json::Node;
 
 /// Appends the children of `element` called `name` (without `[x]`).
@@ -15,7 +15,7 @@ pub(super) fn member<'a>(defs: &Definitions, element: &Element<'a>, name: &str, 
     let Some(node) = element.node else {
         return;
     };
-    let definition = element.ty.and_then(|ty| defs.ty(ty).elements.iter().find(|element| element.name == name));
+    let definition = element.ty.and_then(|ty| defs.ty(ty).element(name));
     match definition {
         Some(definition) if definition.is_choice => choice(defs, node, definition, out),
         Some(definition) => {
@@ -37,7 +37,7 @@ fn id_type(defs: &Definitions, ty: Option<TypeId>, name: &str) -> Option<TypeId>
 
 /// Whether the type of `element` has a child called `name`; `true` when nothing is known about it.
 pub(super) fn may_have(defs: &Definitions, element: &Element<'_>, name: &str) -> bool {
-    element.ty.is_none_or(|ty| defs.ty(ty).elements.iter().any(|element| element.name == name))
+    element.ty.is_none_or(|ty| defs.ty(ty).element(name).is_some())
         || (element.is_primitive(defs) && matches!(name, "id" | "extension"))
 }
 
@@ -60,7 +60,7 @@ fn primitive_member<'a>(
     if !matches!(name, "id" | "extension") {
         return;
     }
-    let definition = ty.and_then(|ty| defs.ty(ty).elements.iter().find(|element| element.name == name));
+    let definition = ty.and_then(|ty| defs.ty(ty).element(name));
     let ty = match definition {
         Some(definition) => definition.types.first().copied(),
         None => defs.type_by_name(if name == "id" { "string" } else { "Extension" }),
@@ -86,13 +86,6 @@ fn choice<'a>(defs: &Definitions, node: Node<'a>, definition: &ElementDef, out: 
             append(defs, None, Some(value), Some(ty), out);
         }
     }
-}
-
-/// `suffix` is `name` with an upper-case first letter: `valueDateTime` is a `dateTime`.
-pub(super) fn is_capitalised(name: &str, suffix: &str) -> bool {
-    name.len() == suffix.len()
-        && name.as_bytes().first().map(u8::to_ascii_uppercase) == suffix.as_bytes().first().copied()
-        && name.get(1..) == suffix.get(1..)
 }
 
 /// Without a definition: the member itself, or a choice recognised by its shape.

@@ -8,6 +8,9 @@ use crate::defs::{Definitions, ElementDef, TypeId, TypeKind};
 use crate::fhirpath::{Element, Environment, Expression, Item};
 use crate::json::{Document, Limits, Node, Value};
 
+/// Work that the path of one operation may always do.
+const STEPS_MIN: u64 = 20_000;
+
 /// Applies a Parameters resource of operations in order and returns the new resource.
 pub fn fhirpath_patch(defs: &Definitions, resource: &Value, parameters: Node<'_>) -> Result<Value, PatchError> {
     if parameters.str("resourceType").as_deref() != Some("Parameters") {
@@ -17,12 +20,15 @@ pub fn fhirpath_patch(defs: &Definitions, resource: &Value, parameters: Node<'_>
     if operations.as_ref().is_some_and(|operations| operations.clone().count() > OPERATIONS_MAX) {
         return Err(PatchError::Shape("the patch has too many operations"));
     }
+    // All paths together get about as much work as one expression elsewhere.
+    let count = operations.as_ref().map_or(0, |operations| operations.clone().count() as u64);
+    let steps_max = (Environment::STEPS_MAX / count.max(1)).max(STEPS_MIN);
     let mut result = resource.clone();
     for (index, parameter) in operations.into_iter().flatten().enumerate() {
         if parameter.str("name").as_deref() != Some("operation") {
             return Err(PatchError::Operation { index, problem: "the parameter is not called operation" });
         }
-        let operation = Operation { defs, index, node: parameter };
+        let operation = Operation { defs, index, node: parameter, steps_max };
         result = operation.apply(result)?;
     }
     Ok(result)
@@ -41,6 +47,7 @@ struct Operation<'p> {
     defs: &'p Definitions,
     index: usize,
     node: Node<'p>,
+    steps_max: u64,
 }
 
 /// A value to write: what stands at `name`, and at `_name`.
@@ -105,7 +112,7 @@ impl<'p> Operation<'p> {
         'p: 'd,
     {
         // A patch must not depend on the time, so `now()` is a constant.
-        let env = Environment::new(self.defs, root, 0);
+        let env = Environment { steps_max: self.steps_max, ..Environment::new(self.defs, root, 0) };
         let items = Expression::parse(path)
             .and_then(|expression| expression.evaluate(&env, root))
             .map_err(|source| PatchError::Path { index: self.index, source })?;
@@ -389,11 +396,8 @@ impl<'p> Operation<'p> {
     }
 
     fn element(&self, ty: Option<TypeId>, name: &str) -> Option<&'p ElementDef> {
-        let elements = &self.defs.ty(ty?).elements;
-        elements
-            .iter()
-            .find(|element| element.name == name)
-            .or_else(|| self.defs.ty(ty?).property(name).map(|property| property.element))
+        let ty = self.defs.ty(ty?);
+        ty.element(name).or_else(|| ty.property(name).map(|property| property.element))
     }
 
     fn new_value(&self, definition: Option<&ElementDef>, name: &str) -> Result<New, PatchError> {

@@ -32,4 +32,4 @@ pub enum PatchError {
 }
 
 /// Most operations in one patch.
-const OPERATIONS_MAX: usize = 10_000;
+const OPERATIONS_MAX: usize = 1_000;

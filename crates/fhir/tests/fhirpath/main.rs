@@ -1,5 +1,6 @@
 //! FHIRPath: the official suite, the invariants of R4, and properties of the engine.
 
+mod functions;
 mod invariants;
 mod properties;
 mod suite;

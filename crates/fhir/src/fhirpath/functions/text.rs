@@ -183,7 +183,7 @@ impl<'a> Evaluator<'_, 'a> {
             _ => match self.text_argument(call, 0, frame)? {
                 Some(pattern) => {
                     // Compilation is the expensive part of a pattern that is not known beforehand.
-                    self.spend(1000 + pattern.len() as u64)?;
+                    self.spend(20_000 + pattern.len() as u64)?;
                     compile(function, &pattern).map(Cow::Owned)
                 }
                 None => return Ok(Vec::new()),
@@ -192,6 +192,7 @@ impl<'a> Evaluator<'_, 'a> {
         let Some(regex): Option<Cow<'_, Regex>> = regex else {
             return Err(Error::Evaluation("the regular expression is not valid or too large"));
         };
+        self.spend(text.len() as u64)?;
         if function != Text::ReplaceMatches {
             return Ok(vec![Item::Boolean(regex.is_match(text))]);
         }
