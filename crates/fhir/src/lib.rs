@@ -5,6 +5,7 @@ pub mod defs;
 pub mod fhirpath;
 pub mod index;
 pub mod json;
+pub mod nearest;
 pub mod outcome;
 pub mod patch;
 mod path;

@@ -1,5 +1,14 @@
 //! Search queries: from URL parameters to a checked plan.
 
+mod criteria;
+mod include;
+mod parse;
+mod result;
+mod split;
+mod test;
+
+pub use parse::parse;
+
 use crate::defs::{Definitions, ParamId, TypeId};
 use crate::outcome::Issue;
 
@@ -220,9 +229,4 @@ pub struct Context<'a> {
     pub now: i64,
     /// The server's own base URLs (`http://host/fhir`), stripped from reference values.
     pub own_bases: &'a [String],
-}
-
-/// Parses decoded `(name, value)` pairs. Errors name the parameter, say why, and offer the nearest valid name.
-pub fn parse(_context: Context<'_>, _pairs: &[(String, String)]) -> Result<Query, Vec<Issue>> {
-    unreachable!("filled in by the query work")
 }
