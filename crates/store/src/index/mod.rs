@@ -59,6 +59,10 @@ pub(crate) struct Limits {
     pub(crate) snapshot_us: i64,
     /// Replaced versions that are kept searchable for open snapshots; beyond it the oldest snapshots expire early.
     pub(crate) superseded_max: usize,
+    /// Keys that can be scanned in the time in which one body is read and one parameter extracted.
+    pub(crate) keys_per_body: u64,
+    /// Keys that can be scanned in the time of one lookup in one table or segment.
+    pub(crate) keys_per_lookup: u64,
 }
 
 impl Default for Limits {
@@ -70,6 +74,8 @@ impl Default for Limits {
             merge_segments: 4,
             snapshot_us: 10 * 60 * 1_000_000,
             superseded_max: 2_000_000,
+            keys_per_body: 300,
+            keys_per_lookup: 40,
         }
     }
 }
@@ -81,7 +87,7 @@ pub(crate) struct Index {
     pub(crate) state: ArcSwap<State>,
     pub(crate) live: RwLock<Live>,
     schema: Schema,
-    limits: Limits,
+    pub(crate) limits: Limits,
     visible: AtomicU64,
     /// Smallest snapshot that can still be read.
     horizon: AtomicU64,

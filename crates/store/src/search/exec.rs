@@ -13,8 +13,6 @@ use parking_lot::Mutex;
 use roaring::RoaringBitmap;
 use std::ops::RangeInclusive;
 
-/// Keys that can be scanned in the time in which one body is read and its parameter extracted.
-pub(crate) const KEYS_PER_BODY: u64 = 300;
 /// No filter is checked on more bodies than this.
 pub(crate) const BODIES_MAX: u64 = 256;
 
@@ -39,6 +37,11 @@ impl Exec<'_> {
             let line = format!("{}{}", "  ".repeat(trace.depth), line());
             trace.lines.push(line);
         }
+    }
+
+    /// Whether reading `bodies` bodies is quicker than scanning `keys` keys.
+    pub(crate) fn prefers_bodies(&self, bodies: u64, keys: u64) -> bool {
+        bodies.saturating_mul(self.view.index.limits.keys_per_body) < keys
     }
 
     /// Resources of type `scope`, current at the snapshot, that pass `filter`.
@@ -176,7 +179,7 @@ impl Exec<'_> {
         match (&step.leaf, step.filter) {
             (Some((param, leaf)), _) => {
                 let live = found & &*self.view.live(scope);
-                if live.len() <= BODIES_MAX && live.len().saturating_mul(KEYS_PER_BODY) < step.estimate.keys {
+                if live.len() <= BODIES_MAX && self.prefers_bodies(live.len(), step.estimate.keys) {
                     let kept = self.check_bodies(&live, *param, leaf)?;
                     self.note(|| format!("  {} on {} bodies: {}", name(step.filter), live.len(), kept.len()));
                     return Ok(kept);

@@ -1,7 +1,7 @@
 //! Chains and `_has`: from resources to those that refer to them, and back. Ids are joined by their hashes, which stand
 //! in the same order in the keys of references and of ids: few are looked up one by one, many are merged in one scan.
 
-use super::exec::{BODIES_MAX, Exec, KEYS_PER_BODY};
+use super::exec::{BODIES_MAX, Exec};
 use crate::StoreError;
 use crate::index::key::{self, kind};
 use crate::index::posting::Collected;
@@ -10,9 +10,6 @@ use fhir::defs::{ParamId, TypeId};
 use fhir::index::Value;
 use fhir::query::Filter;
 use roaring::RoaringBitmap;
-
-/// Keys that can be scanned in the time of one lookup in one table or segment.
-const KEYS_PER_LOOKUP: u64 = 40;
 
 impl Exec<'_> {
     /// Resources whose `param` refers to a `target` that passes `filter`.
@@ -37,7 +34,7 @@ impl Exec<'_> {
         let range = Range::prefix(reference_prefix(param, scope));
         let keys = self.view.estimate(&range)?.keys;
         let mut hashes = Vec::new();
-        if sources.len() <= BODIES_MAX && sources.len() * KEYS_PER_BODY < keys {
+        if sources.len() <= BODIES_MAX && self.prefers_bodies(sources.len(), keys) {
             for ordinal in &sources {
                 for value in self.resources.values(u64::from(ordinal), param)? {
                     if let Value::Reference { ty, id } = value
@@ -68,7 +65,7 @@ impl Exec<'_> {
         }
         let range = Range::prefix(prefix.to_vec());
         let lookups = hashes.len() as u64 * self.view.sources() as u64;
-        if lookups * KEYS_PER_LOOKUP < self.view.estimate(&range)?.keys {
+        if lookups * self.view.index.limits.keys_per_lookup < self.view.estimate(&range)?.keys {
             for hash in hashes {
                 self.view.get(&[prefix, hash].concat(), &mut collected)?;
             }

@@ -4,6 +4,8 @@ mod exec;
 mod join;
 mod leaf;
 mod page;
+#[cfg(test)]
+mod properties;
 mod sort;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 //! Ordering a result: by walking the sorted keys of a parameter until the page is full, or by reading the few values.
 
-use super::exec::{Exec, KEYS_PER_BODY};
+use super::exec::Exec;
 use crate::StoreError;
 use crate::index::key::{self, QUANTITY_GROUP, kind};
 use crate::index::view::{Cursor, Range};
@@ -65,7 +65,7 @@ impl Exec<'_> {
             for range in &ranges {
                 keys += self.view.estimate(range)?.keys;
             }
-            if set.len() * KEYS_PER_BODY < keys {
+            if self.prefers_bodies(set.len(), keys) {
                 self.note(|| format!("sort {} by bodies", set.len()));
                 self.order_by_bodies(set, &params, sort.descending, &mut page)?;
                 return Ok(page.found);

@@ -10,8 +10,8 @@ use fhir::index::{Entry, Value};
 use fhir::query::{Comparator, DateTest, Filter, Sort, SortBy, SystemTest, Test};
 use std::sync::Arc;
 
-const PATIENT: TypeId = TypeId(1);
-const OBSERVATION: TypeId = TypeId(2);
+pub(super) const PATIENT: TypeId = TypeId(1);
+pub(super) const OBSERVATION: TypeId = TypeId(2);
 const NAME: ParamId = ParamId(10);
 const BIRTH: ParamId = ParamId(11);
 const SUBJECT: ParamId = ParamId(20);
@@ -25,7 +25,7 @@ fn schema(fingerprint: u64) -> Schema {
 pub(super) struct World {
     pub(super) storage: Arc<MemoryStorage>,
     pub(super) index: Index,
-    log: Vec<Applied>,
+    pub(super) log: Vec<Applied>,
 }
 
 impl Resources for World {
