@@ -144,7 +144,7 @@ impl<'a> Element<'a> {
         let node = self.node?;
         Some(match self.system_type(defs)? {
             SystemType::Boolean => Item::Boolean(node.as_bool()?),
-            SystemType::Integer => Item::Integer(node.as_number()?.parse().ok()?),
+            SystemType::Integer => Item::Integer(node.as_number()?.parse::<i32>().ok()?.into()),
             SystemType::Decimal => Item::Decimal(decimal::parse(node.as_number()?)?),
             SystemType::String => Item::String(node.as_str()?),
             SystemType::Date => Item::Date(PartialDateTime::parse(&node.as_str()?)?),

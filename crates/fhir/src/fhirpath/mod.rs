@@ -70,8 +70,8 @@ pub struct Environment<'a> {
 }
 
 impl<'a> Environment<'a> {
-    /// Default bound of the work of one evaluation; a second or two on slow hardware.
-    pub const STEPS_MAX: u64 = 5_000_000;
+    /// Default bound of the work of one evaluation: well below a second, and some 100 MB at the very worst.
+    pub const STEPS_MAX: u64 = 2_000_000;
 
     /// For evaluation on one resource, at `now_us`, without resolver and variables, lenient.
     pub fn new(defs: &'a Definitions, resource: Node<'a>, now_us: i64) -> Self {

@@ -73,7 +73,7 @@ impl<'a> Evaluator<'_, 'a> {
 
     /// A computed text, if it is not too long.
     pub(super) fn text_result(&self, text: String) -> Result<Items<'a>, Error> {
-        self.spend(text.len() as u64 / 64)?;
+        self.spend(text.len() as u64 / 8)?;
         if text.len() > TEXT_MAX {
             return Err(Error::Limit("the expression builds a text that is too long"));
         }

@@ -159,7 +159,7 @@ impl<'a> Quantity<'a> {
             ("1", unit) | (unit, "1") => unit.to_owned(),
             (left, right) => format!("{}.{}", term(left), term(right)),
         };
-        Some(Quantity { value: self.value.checked_mul(other.value)?, unit: unit.into() })
+        Some(Quantity { value: self.value.checked_mul(other.value)?, unit: short(unit)? })
     }
 
     pub(super) fn divided_by(&self, other: &Quantity<'_>) -> Option<Quantity<'a>> {
@@ -169,7 +169,7 @@ impl<'a> Quantity<'a> {
             ("1", right) => format!("/{}", term(right)),
             (left, right) => format!("{}/{}", term(left), term(right)),
         };
-        Some(Quantity { value: self.value.checked_div(other.value)?, unit: unit.into() })
+        Some(Quantity { value: self.value.checked_div(other.value)?, unit: short(unit)? })
     }
 
     /// Reads `10`, `10 'mg'` and `10 days`.
@@ -196,6 +196,12 @@ impl<'a> Quantity<'a> {
     pub(super) fn negated(self) -> Quantity<'a> {
         Quantity { value: -self.value, ..self }
     }
+}
+
+/// Products of products must not grow without bound.
+fn short<'u>(unit: String) -> Option<Cow<'u, str>> {
+    const UNIT_LENGTH_MAX: usize = 256;
+    (unit.len() <= UNIT_LENGTH_MAX).then_some(unit.into())
 }
 
 /// A unit as a factor of a product: quotients and products in brackets.

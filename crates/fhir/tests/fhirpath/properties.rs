@@ -206,6 +206,16 @@ proptest! {
     }
 
     #[test]
+    fn arbitrary_units_do_not_panic(left in "[a-zA-Z0-9/.*()\\[\\]{}%_+-]{1,12}", right in "\\PC{1,8}", number in "-?[0-9]{1,12}(\\.[0-9]{1,18})?") {
+        let right = right.replace(['\'', '\\'], "");
+        for operator in ["=", "~", "<", "+", "-", "*", "/"] {
+            parse_and_evaluate(&format!("({number} '{left}') {operator} 2.5 '{right}'"));
+            parse_and_evaluate(&format!("({number} '{left}') {operator} 2.5 'kg.m/s2'"));
+            parse_and_evaluate(&format!("@2020-01-01T10:00:00Z {operator} {number} days"));
+        }
+    }
+
+    #[test]
     fn arbitrary_text_does_not_panic(source in "\\PC{0,40}") {
         parse_and_evaluate(&source);
     }
@@ -239,6 +249,15 @@ fn long_chains_are_no_deep_nesting() {
 }
 
 #[test]
+fn values_without_an_order_can_be_sorted() {
+    let dates: Vec<String> =
+        (0..200).map(|n| ["@2020", "@2020-06", "@2020-03-01", "@2021"][n * 7 % 4].to_owned()).collect();
+    let source = format!("{}.sort()", dates.iter().fold("{}".to_owned(), |all, date| format!("{all}.combine({date})")));
+    assert_eq!(outcome(&source), Ok(200));
+    assert!(matches!(outcome("(1 | 'a').sort()"), Err(Error::Evaluation(_))));
+}
+
+#[test]
 fn growth_is_bounded() {
     let doubling = ".combine($this)".repeat(3);
     let source = format!("name{}", format!(".select($this{doubling})").repeat(12));
@@ -247,5 +266,6 @@ fn growth_is_bounded() {
     assert!(matches!(outcome(&text), Err(Error::Limit(_))));
     let total = "(1|2|3|4|5|6|7|8|9|10).select((1|2|3|4|5|6|7|8|9|10)).aggregate($total & 'x' & $total)";
     assert!(matches!(outcome(total), Err(Error::Limit(_))));
+    assert_eq!(outcome("(1|2|3|4|5|6|7|8|9|10|11|12).aggregate($total * $total, 1 'm')"), Ok(0));
     assert!(matches!(outcome("'a'.matches('(a{1000}){1000}')"), Err(Error::Evaluation(_))));
 }

@@ -169,30 +169,24 @@ impl<'a> Evaluator<'_, 'a> {
             }
             keyed.push((values, item));
         }
-        let mut failure = None;
-        keyed.sort_by(|(left, _), (right, _)| {
-            for (position, (left, right)) in left.iter().zip(right).enumerate() {
+        let compare = |left: usize, right: usize| {
+            for (position, (left, right)) in keyed[left].0.iter().zip(&keyed[right].0).enumerate() {
                 let descending = keys.get(position).is_some_and(|(descending, _)| *descending);
                 let order = match (left, right) {
-                    (Some(left), Some(right)) => match self.order(left, right) {
-                        Ok(order) => order.map_or(Ordering::Equal, |o| if descending { o.reverse() } else { o }),
-                        Err(error) => {
-                            failure = Some(error);
-                            Ordering::Equal
-                        }
-                    },
+                    (Some(left), Some(right)) => {
+                        let order = self.order(left, right)?.unwrap_or(Ordering::Equal);
+                        if descending { order.reverse() } else { order }
+                    }
                     (left, right) => left.is_some().cmp(&right.is_some()),
                 };
                 if order != Ordering::Equal {
-                    return order;
+                    return Ok(order);
                 }
             }
-            Ordering::Equal
-        });
-        match failure {
-            Some(error) => Err(error),
-            None => Ok(keyed.into_iter().map(|(_, item)| item).collect()),
-        }
+            Ok(Ordering::Equal)
+        };
+        let order = merge_sorted((0..keyed.len()).collect(), &compare)?;
+        Ok(order.into_iter().map(|index| keyed[index].1.clone()).collect())
     }
 
     /// Those of `items` that are in `other`, or those that are not.
@@ -229,4 +223,24 @@ impl<'a> Evaluator<'_, 'a> {
         }
         Ok(out)
     }
+}
+
+/// A stable sort for an order that may fail and need not be total (partial dates): the standard sort may panic on such.
+fn merge_sorted(
+    mut left: Vec<usize>,
+    compare: &impl Fn(usize, usize) -> Result<Ordering, Error>,
+) -> Result<Vec<usize>, Error> {
+    if left.len() < 2 {
+        return Ok(left);
+    }
+    let right = left.split_off(left.len() / 2);
+    let mut left = merge_sorted(left, compare)?.into_iter().peekable();
+    let mut right = merge_sorted(right, compare)?.into_iter().peekable();
+    let mut out = Vec::with_capacity(left.len() + right.len());
+    while let (Some(first), Some(second)) = (left.peek(), right.peek()) {
+        let next = if compare(*first, *second)?.is_le() { left.next() } else { right.next() };
+        out.extend(next);
+    }
+    out.extend(left.chain(right));
+    Ok(out)
 }
