@@ -166,6 +166,10 @@ fn errors_name_the_operation_and_the_path() {
         message(operation("replace", "1 + 1", None, value)),
         "operation 0: the path gives a computed value, not an element at 1 + 1"
     );
+    assert_eq!(
+        message(operation("replace", r"Patient.name.where(family = 'O\\'Hara' or text = 'x').given", None, value)),
+        "operation 0: there is no element at Patient.name.where(family = '…' or text = '…').given"
+    );
     let none = document("{}");
     let root: Node<'_> = none.root();
     assert!(fhirpath_patch(defs::r4(), &Value::parse(patient).unwrap(), root).is_err());

@@ -75,7 +75,7 @@ impl<'p> Operation<'p> {
     }
 
     fn place<T>(&self, place: &str, problem: &'static str) -> Result<T, PatchError> {
-        Err(PatchError::Place { index: self.index, place: place.to_owned(), problem })
+        Err(PatchError::Place { index: self.index, place: without_texts(place), problem })
     }
 
     fn number(&self, name: &'static str, problem: &'static str) -> Result<usize, PatchError> {
@@ -464,6 +464,25 @@ impl<'p> Operation<'p> {
             sibling: sibling.map(|(_, value)| value.into()),
         })
     }
+}
+
+/// A path without what stands in its quotes: `where(value = '…')` may name a patient.
+fn without_texts(path: &str) -> String {
+    let mut out = String::with_capacity(path.len());
+    let mut is_text = false;
+    let mut chars = path.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\'' => {
+                out.push_str(if is_text { "…'" } else { "'" });
+                is_text = !is_text;
+            }
+            '\\' if is_text => drop(chars.next()),
+            c if !is_text => out.push(c),
+            _ => {}
+        }
+    }
+    out
 }
 
 /// The JSON member for an element: a choice carries its type in the name.
