@@ -482,6 +482,32 @@ mod tests {
     }
 
     #[test]
+    fn ranges_hold_every_interval_that_passes() {
+        use Comparator::{Ap, Eb, Eq, Ge, Gt, Le, Lt, Ne, Sa};
+        let bounds = [-1e9, -3.0, -0.5, 0.0, 0.25, 1.0, 1.5, 2.0, 7.0, 1e15];
+        let intervals = || {
+            let pairs = bounds.iter().flat_map(|low| bounds.map(|high| (*low, high)));
+            pairs.filter(|(low, high)| low <= high)
+        };
+        let prefix = key::head(ParamId(5), kind::NUMBER);
+        for comparator in [Eq, Ne, Lt, Gt, Le, Ge, Sa, Eb, Ap] {
+            for (low, high) in intervals() {
+                let test = IntervalTest::number(comparator, low, high);
+                let mut ranges = Vec::new();
+                test.ranges(&prefix, &mut ranges);
+                let leaf = Leaf { ranges, check: Check::LastInterval(test) };
+                for (start, end) in intervals() {
+                    let mut key = prefix.clone();
+                    let narrow = end - start <= key::NARROW_NUMBER;
+                    key::interval_part(&mut key, narrow, key::order_f64(start), key::order_f64(end));
+                    let passes = test.accepts(key::order_f64(start), key::order_f64(end));
+                    assert_eq!(leaf.matches(&key), passes, "{comparator:?} {low} {high}: {start} {end}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn the_distance_of_two_cities() {
         let metres = distance_m((48.8566, 2.3522), (51.5074, -0.1278));
         assert!((343_000.0..344_500.0).contains(&metres), "{metres}");

@@ -49,12 +49,12 @@ const URIS: [&str; 5] = ["http://a", "http://a/b", "http://a/b/c", "http://ab", 
 const DAY: i64 = 86_400_000_000;
 
 fn date(random: &mut Random) -> (i64, i64) {
-    let start = random.below(200) as i64 * DAY - 100 * DAY;
+    let start = random.below(60) as i64 * DAY - 30 * DAY;
     (start, start + random.of(&[0, DAY, 5 * DAY, 40 * DAY, 90 * DAY]))
 }
 
 fn number(random: &mut Random) -> (f64, f64) {
-    let low = random.below(20) as f64 - 10.0;
+    let low = random.below(8) as f64 / 2.0 - 2.0;
     (low, low + random.of(&[0.0, 0.5, 1.0, 3.0]))
 }
 
