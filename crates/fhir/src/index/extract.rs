@@ -21,11 +21,17 @@ struct ParamPlan {
 
 impl ParamPlan {
     fn new(defs: &Definitions, param: &'static ParamDef) -> ParamPlan {
-        if param.expression.is_empty() || matches!(param.code, "_id" | "_lastUpdated") {
+        let expression = match (defs.ty(param.resource).name, param.code) {
+            // R4 writes it without the name of the type, so that the table has no part of it for the type.
+            ("InsurancePlan", "name") => "name | alias",
+            (_, "_id" | "_lastUpdated") => "",
+            _ => param.expression,
+        };
+        if expression.is_empty() {
             return ParamPlan::default();
         }
         // All expressions of the table compile: a test in `path` says so.
-        let plan = Plan::compile(defs, param.resource, param.expression).unwrap_or_default();
+        let plan = Plan::compile(defs, param.resource, expression).unwrap_or_default();
         let components = plan.walks.iter().map(|walk| components(defs, param, walk.ty)).collect();
         ParamPlan { plan, components }
     }
@@ -62,6 +68,9 @@ pub(super) fn each_value(defs: &Definitions, param: ParamId, resource: Node<'_>,
     plan.visit(resource, &mut |walk, node| value(defs, def.ty, walk, node, each));
 }
 
+/// Combinations within one base element; more are not indexed.
+const COMBINATIONS_MAX: usize = 1_000;
+
 /// Every combination of the components' values within one base element.
 fn composite(
     defs: &Definitions,
@@ -87,6 +96,7 @@ fn composite(
         rows = rows
             .into_iter()
             .flat_map(|row| values.iter().map(move |value| [row.as_slice(), std::slice::from_ref(value)].concat()))
+            .take(COMBINATIONS_MAX)
             .collect();
     }
     for row in rows {
@@ -309,7 +319,11 @@ fn quantity(datatype: &str, node: Node<'_>, each: &mut dyn FnMut(Value)) {
         "SampledData" => return,
         _ => {
             let Some(value) = node.get("value").and_then(number) else { return };
-            (node, value, value)
+            match node.str("comparator").as_deref() {
+                Some("<" | "<=") => (node, f64::NEG_INFINITY, value),
+                Some(">" | ">=") => (node, value, f64::INFINITY),
+                _ => (node, value, value),
+            }
         }
     };
     let (system, code) = match datatype {

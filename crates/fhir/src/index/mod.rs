@@ -1,6 +1,7 @@
 //! What a resource is found by: the values of its search parameters.
 
 mod extract;
+mod order;
 mod reference;
 mod unit;
 
@@ -91,25 +92,21 @@ pub struct Quantity {
 pub fn extract(defs: &Definitions, ty: TypeId, resource: Node<'_>) -> Vec<Entry> {
     let mut entries = Vec::new();
     for param in defs.params_of(ty) {
-        let start = entries.len();
-        extract::each_value(defs, param, resource, &mut |value| {
-            let is_new = entries[start..].iter().all(|entry: &Entry| entry.value != value);
-            if is_new {
-                entries.push(Entry { param, value });
-            }
-        });
+        let values = extract_param(defs, param, resource);
+        entries.extend(values.into_iter().map(|value| Entry { param, value }));
     }
     entries
 }
 
-/// All values of one parameter: for sorting and for `_include`.
+/// All values of one parameter, sorted and without duplicates: for sorting and for `_include`.
 pub fn extract_param(defs: &Definitions, param: ParamId, resource: Node<'_>) -> Vec<Value> {
     let mut values = Vec::new();
-    extract::each_value(defs, param, resource, &mut |value| {
-        if !values.contains(&value) {
-            values.push(value);
-        }
-    });
+    extract::each_value(defs, param, resource, &mut |value| values.push(value));
+    // Sorted first: a code system may have tens of thousands of codes.
+    if values.len() > 1 {
+        values.sort_unstable_by(order::compare);
+        values.dedup();
+    }
     values
 }
 

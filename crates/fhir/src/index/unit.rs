@@ -15,7 +15,12 @@ static CACHE: LazyLock<RwLock<HashMap<String, Conversion>>> = LazyLock::new(RwLo
 /// not UCUM or its scale is not linear.
 pub fn canonical(code: &str, low: f64, high: f64) -> Option<(String, f64, f64)> {
     let (unit, factor, offset) = conversion(code)?;
-    Some((unit, low * factor + offset, high * factor + offset))
+    Some((unit, rounded(low * factor + offset), rounded(high * factor + offset)))
+}
+
+/// To 13 digits, so that one amount in two units is one number.
+fn rounded(value: f64) -> f64 {
+    format!("{value:.12e}").parse().unwrap_or(value)
 }
 
 fn conversion(code: &str) -> Conversion {
@@ -44,6 +49,6 @@ mod tests {
         assert_eq!(kelvin, "K");
         assert!((low - 310.15).abs() < 1e-9);
         assert_eq!(canonical("nonsense unit", 1.0, 1.0), None);
-        assert_eq!(canonical("mg", 5.0, 6.0), canonical("mg", 5.0, 6.0));
+        assert_eq!(canonical("mg", 5.4, f64::INFINITY), canonical("g", 0.0054, f64::INFINITY));
     }
 }

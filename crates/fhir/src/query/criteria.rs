@@ -6,11 +6,32 @@ use super::{Context, Filter, TerminologyTest, Test};
 use crate::defs::{ParamId, ParamType, TypeId};
 use crate::index::normalize;
 use crate::nearest::hint;
+use std::cell::Cell;
 
 /// Links of a chain, or nested `_has`.
 const DEPTH_MAX: u8 = 8;
 /// Values joined by commas in one parameter.
 const VALUES_MAX: usize = 10_000;
+
+/// Tests that a whole query may expand to: types times chain targets times values.
+const TESTS_MAX: usize = 100_000;
+
+/// What is left of [`TESTS_MAX`].
+pub(super) struct Budget(Cell<usize>);
+
+impl Budget {
+    pub(super) fn new() -> Budget {
+        Budget(Cell::new(TESTS_MAX))
+    }
+
+    fn spend(&self, tests: usize) -> Result<(), Refusal> {
+        let left = self.0.get().checked_sub(tests);
+        let left =
+            left.ok_or("expands to too many tests: name the types of chained references, or give fewer values")?;
+        self.0.set(left);
+        Ok(())
+    }
+}
 
 /// The filter of one `name=value`, for any of `types`. `name` is everything before the `=`.
 pub(super) fn filter(
@@ -19,12 +40,13 @@ pub(super) fn filter(
     name: &str,
     value: &str,
     depth: u8,
+    budget: &Budget,
 ) -> Result<Filter, Refusal> {
     if depth > DEPTH_MAX {
         return Err(format!("chains more than {DEPTH_MAX} links"));
     }
     if let Some(rest) = name.strip_prefix("_has:") {
-        return has(context, types, rest, value, depth);
+        return has(context, types, rest, value, depth, budget);
     }
     let (head, chain) = match name.split_once('.') {
         Some((head, chain)) => (head, Some(chain)),
@@ -39,11 +61,13 @@ pub(super) fn filter(
     }
     let params = params(context, types, code)?;
     match chain {
-        Some(chain) => any(params.into_iter().map(|param| chained(context, param, modifier, chain, value, depth))),
+        Some(chain) => {
+            any(params.into_iter().map(|param| chained(context, param, modifier, chain, value, depth, budget)))
+        }
         None if modifier == Some("missing") => missing(&params, value),
         None => match negated(modifier) {
-            Some(positive) => Ok(Filter::Not(Box::new(matching(context, &params, positive, value)?))),
-            None => matching(context, &params, modifier, value),
+            Some(positive) => Ok(Filter::Not(Box::new(matching(context, &params, positive, value, budget)?))),
+            None => matching(context, &params, modifier, value, budget),
         },
     }
 }
@@ -109,11 +133,18 @@ fn any(filters: impl Iterator<Item = Result<Filter, Refusal>>) -> Result<Filter,
     Ok(if filters.len() == 1 { filters.remove(0) } else { Filter::Or(filters) })
 }
 
-fn matching(context: &Context<'_>, params: &[ParamId], modifier: Option<&str>, value: &str) -> Result<Filter, Refusal> {
+fn matching(
+    context: &Context<'_>,
+    params: &[ParamId],
+    modifier: Option<&str>,
+    value: &str,
+    budget: &Budget,
+) -> Result<Filter, Refusal> {
     let values = split(value, ',');
     if values.len() > VALUES_MAX {
         return Err(format!("has more than {VALUES_MAX} values"));
     }
+    budget.spend(params.len() * values.len())?;
     any(params.iter().flat_map(|param| values.iter().map(move |value| one(context, *param, modifier, value))))
 }
 
@@ -183,6 +214,7 @@ fn chained(
     chain: &str,
     value: &str,
     depth: u8,
+    budget: &Budget,
 ) -> Result<Filter, Refusal> {
     let defs = context.defs;
     let def = defs.param(param);
@@ -205,7 +237,7 @@ fn chained(
     // Every possible target multiplies the work, so that an open link counts more.
     let depth = depth + if targets.len() > 1 { 2 } else { 0 };
     let chains = targets.iter().map(|target| {
-        let inner = filter(context, &[*target], chain, value, depth + 1)?;
+        let inner = filter(context, &[*target], chain, value, depth + 1, budget)?;
         Ok(Filter::Chain { param, target: *target, filter: Box::new(inner) })
     });
     let mut refusal: Option<Refusal> = None;
@@ -224,7 +256,14 @@ fn chained(
 }
 
 /// `_has:Observation:patient:code=1234`, without the first five characters.
-fn has(context: &Context<'_>, types: &[TypeId], rest: &str, value: &str, depth: u8) -> Result<Filter, Refusal> {
+fn has(
+    context: &Context<'_>,
+    types: &[TypeId],
+    rest: &str,
+    value: &str,
+    depth: u8,
+    budget: &Budget,
+) -> Result<Filter, Refusal> {
     const SHAPE: &str = "must be _has:[type]:[reference parameter]:[parameter]";
     let defs = context.defs;
     let mut parts = rest.splitn(3, ':');
@@ -242,6 +281,6 @@ fn has(context: &Context<'_>, types: &[TypeId], rest: &str, value: &str, depth: 
     if let Some(ty) = types.iter().find(|ty| !def.targets.is_empty() && !def.targets.contains(ty)) {
         return Err(format!("cannot match: {code} of {name} never refers to {}", defs.ty(*ty).name));
     }
-    let inner = filter(context, &[source], inner, value, depth + 1)?;
+    let inner = filter(context, &[source], inner, value, depth + 1, budget)?;
     Ok(Filter::Has { source, param, filter: Box::new(inner) })
 }

@@ -2,6 +2,7 @@
 
 mod criteria;
 mod include;
+pub mod matches;
 mod parse;
 mod result;
 mod split;

@@ -30,10 +30,11 @@ pub fn parse(context: Context<'_>, pairs: &[(String, String)]) -> Result<Query, 
     if pairs.len() > PARAMETERS_MAX {
         return Err(vec![Issue::error("too-costly", format!("more than {PARAMETERS_MAX} search parameters"))]);
     }
+    let budget = criteria::Budget::new();
     let mut filters = Vec::new();
     let mut refused = Vec::new();
     for (name, value) in pairs.iter().filter(|(name, _)| !OF_HTTP.contains(&name.as_str())) {
-        match pair(&context, &mut query, &mut filters, name, value) {
+        match pair(&context, &budget, &mut query, &mut filters, name, value) {
             Ok(()) => query.applied.push((name.clone(), value.clone())),
             Err(refusal) => refused.push(issue(name, &refusal)),
         }
@@ -59,6 +60,7 @@ pub fn parse(context: Context<'_>, pairs: &[(String, String)]) -> Result<Query, 
 fn issue(name: &str, refusal: &str) -> Issue {
     // The name comes from outside: shown as it is, but never at any length.
     let name: String = name.chars().take(100).collect();
+    let refusal: String = refusal.chars().take(2000).collect();
     Issue::error("invalid", format!("search parameter {name} {refusal}"))
 }
 
@@ -84,6 +86,7 @@ fn types(context: &Context<'_>, pairs: &[(String, String)]) -> Result<Vec<TypeId
 
 fn pair(
     context: &Context<'_>,
+    budget: &criteria::Budget,
     query: &mut Query,
     filters: &mut Vec<Filter>,
     name: &str,
@@ -113,7 +116,7 @@ fn pair(
     if modifier.is_none() && result::apply(context, query, name, value)? {
         return Ok(());
     }
-    filters.push(criteria::filter(context, &query.types, name, value, 0)?);
+    filters.push(criteria::filter(context, &query.types, name, value, 0, budget)?);
     Ok(())
 }
 

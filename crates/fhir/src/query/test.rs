@@ -122,7 +122,10 @@ fn number(text: &str) -> Result<(Comparator, f64, f64), Refusal> {
         Comparator::Ap => value.abs() * APPROXIMATELY,
         _ => 0.0,
     };
-    Ok((comparator, value - slack, value + slack))
+    let high = value + slack;
+    // The range of a written number excludes its upper end: 100.5 is not 100.
+    let high = if matches!(comparator, Comparator::Eq | Comparator::Ne) { high.next_down() } else { high };
+    Ok((comparator, value - slack, high))
 }
 
 /// Half of the last digit written: 100 → 0.5, 1.50 → 0.005, 1e2 → 50.
@@ -185,8 +188,8 @@ mod tests {
 
     #[test]
     fn numbers_carry_the_precision_they_are_written_with() {
-        assert_eq!(number("100").unwrap(), (Comparator::Eq, 99.5, 100.5));
-        assert_eq!(number("1e2").unwrap(), (Comparator::Eq, 50.0, 150.0));
+        assert_eq!(number("100").unwrap(), (Comparator::Eq, 99.5, 100.5_f64.next_down()));
+        assert_eq!(number("1e2").unwrap(), (Comparator::Eq, 50.0, 150.0_f64.next_down()));
         assert_eq!(number("lt5.40").unwrap(), (Comparator::Lt, 5.4, 5.4));
         assert_eq!(number("ap10").unwrap(), (Comparator::Ap, 9.0, 11.0));
         for bad in ["", "x", "lt", "1,5", "inf", "nan", "NaN", "eq1e999", "xx5"] {
