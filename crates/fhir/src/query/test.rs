@@ -123,8 +123,8 @@ fn number(text: &str) -> Result<(Comparator, f64, f64), Refusal> {
         _ => 0.0,
     };
     let high = value + slack;
-    // The range of a written number excludes its upper end: 100.5 is not 100.
-    let high = if matches!(comparator, Comparator::Eq | Comparator::Ne) { high.next_down() } else { high };
+    // The range of a written number excludes its upper end: 100.5 is not 100. At 1e18 half a digit is nothing.
+    let high = if matches!(comparator, Comparator::Eq | Comparator::Ne) { high.next_down().max(value) } else { high };
     Ok((comparator, value - slack, high))
 }
 
@@ -190,6 +190,7 @@ mod tests {
     fn numbers_carry_the_precision_they_are_written_with() {
         assert_eq!(number("100").unwrap(), (Comparator::Eq, 99.5, 100.5_f64.next_down()));
         assert_eq!(number("1e2").unwrap(), (Comparator::Eq, 50.0, 150.0_f64.next_down()));
+        assert_eq!(number("1000000000000000000").unwrap().2, 1e18);
         assert_eq!(number("lt5.40").unwrap(), (Comparator::Lt, 5.4, 5.4));
         assert_eq!(number("ap10").unwrap(), (Comparator::Ap, 9.0, 11.0));
         for bad in ["", "x", "lt", "1,5", "inf", "nan", "NaN", "eq1e999", "xx5"] {
