@@ -428,4 +428,26 @@ mod tests {
         assert_eq!(normalize("ﬁancé ＡＢＣ"), "fiance abc");
         assert_eq!(normalize("!?"), "");
     }
+
+    #[test]
+    fn comparators_open_a_quantity_and_combinations_are_bounded() {
+        let many = r#"{"code":"c0","system":"s0"}"#;
+        let codings: Vec<String> = (0..60).map(|at| many.replace('0', &at.to_string())).collect();
+        let concept = format!(r#"{{"coding":[{}]}}"#, codings.join(","));
+        let entries = entries(&format!(
+            r#"{{"resourceType":"Observation","code":{concept},"valueCodeableConcept":{concept},
+            "component":[{{"valueQuantity":{{"comparator":"<","value":5,"unit":"mg"}}}}]}}"#
+        ));
+        let quantity = "low: -inf, high: 5.0, system: None, code: None, unit: Some(\"mg\"), canonical: None";
+        assert_has(&entries, &[&format!("component-value-quantity: Quantity(Quantity {{ {quantity} }})")]);
+        let pairs = entries.iter().filter(|entry| entry.starts_with("code-value-concept: ")).count();
+        assert_eq!(pairs, COMBINATIONS_MAX);
+    }
+
+    #[test]
+    fn an_insurance_plan_has_a_name() {
+        let entries = entries(r#"{"resourceType":"InsurancePlan","name":"Gold","alias":["Au"]}"#);
+        let found = |name: &str, exact: &str| format!("name: String {{ normalized: \"{name}\", exact: \"{exact}\" }}");
+        assert_has(&entries, &[&found("gold", "Gold"), &found("au", "Au")]);
+    }
 }

@@ -16,20 +16,25 @@ const VALUES_MAX: usize = 10_000;
 /// Tests that a whole query may expand to: types times chain targets times values.
 const TESTS_MAX: usize = 100_000;
 
-/// What is left of [`TESTS_MAX`].
-pub(super) struct Budget(Cell<usize>);
+/// What is left of [`TESTS_MAX`]; nothing once it was overdrawn.
+pub(super) struct Budget(Cell<Option<usize>>);
 
 impl Budget {
     pub(super) fn new() -> Budget {
-        Budget(Cell::new(TESTS_MAX))
+        Budget(Cell::new(Some(TESTS_MAX)))
     }
 
     fn spend(&self, tests: usize) -> Result<(), Refusal> {
-        let left = self.0.get().checked_sub(tests);
-        let left =
-            left.ok_or("expands to too many tests: name the types of chained references, or give fewer values")?;
-        self.0.set(left);
-        Ok(())
+        self.0.set(self.0.get().and_then(|left| left.checked_sub(tests)));
+        self.check()
+    }
+
+    /// A chain forgives the targets that refuse it; this one refusal must not be forgotten.
+    pub(super) fn check(&self) -> Result<(), Refusal> {
+        match self.0.get() {
+            Some(_) => Ok(()),
+            None => Err("expands to too many tests: name the types of chained references, or give fewer values".into()),
+        }
     }
 }
 

@@ -116,7 +116,9 @@ fn pair(
     if modifier.is_none() && result::apply(context, query, name, value)? {
         return Ok(());
     }
-    filters.push(criteria::filter(context, &query.types, name, value, 0, budget)?);
+    let filter = criteria::filter(context, &query.types, name, value, 0, budget);
+    budget.check()?;
+    filters.push(filter?);
     Ok(())
 }
 
@@ -325,6 +327,9 @@ mod tests {
         assert_eq!((lenient.warnings.len(), lenient.applied.len()), (1, 1));
         let deep = format!("{}name=x", "link:Patient.".repeat(9));
         assert!(error("Patient", &deep).contains("chains more than 8 links"));
+        let wide = format!("patient.link:Patient.general-practitioner.name={}", vec!["x"; 9_000].join(","));
+        let issues = query(Some("Observation"), &[wide.as_str(); 12].join("&"), Handling::Strict).unwrap_err();
+        assert!(issues.iter().any(|issue| issue.diagnostics.contains("too many tests")));
     }
 
     #[test]
