@@ -1,7 +1,7 @@
 //! Writes segments: from a table that is no longer written, or from older segments.
 
 use super::block::{BLOCK_BYTES, BlockBuilder};
-use super::key::{self, PARAM_IDS};
+use super::key::{self, PARAM_IDS, kind};
 use super::manifest::SegmentInfo;
 use super::posting::{self, Collected, PostingRef, TAG_FORWARD};
 use super::segment::{Reader, Segment, SegmentCursor, encode_fences, seal_block};
@@ -22,15 +22,82 @@ struct Writer<'a> {
     waiting: Vec<Vec<u8>>,
     written: u32,
     fences: Vec<Vec<u8>>,
+    summaries: Summaries,
+}
+
+/// Summaries of the parameter that is being written: their keys come after its other keys.
+#[derive(Default)]
+struct Summaries {
+    done: Vec<(Vec<u8>, Vec<u8>, u8)>,
+    prefix: Vec<u8>,
+    first: u64,
+    last: u64,
+    keys: usize,
+    ordinals: Collected,
+}
+
+impl Summaries {
+    fn add(&mut self, key: &[u8], posting: PostingRef<'_>, keys_max: usize) {
+        let Some((prefix, start)) = key::narrow_start(key) else { return };
+        // Keys with one start stay together, so that a summary covers a range of starts.
+        if self.keys > 0 && (self.prefix != prefix || (self.keys >= keys_max && self.last != start)) {
+            self.end();
+        }
+        if self.keys == 0 {
+            self.prefix = prefix.to_vec();
+            self.first = start;
+        }
+        self.last = start;
+        self.keys += 1;
+        posting.add_to(&mut self.ordinals);
+    }
+
+    fn end(&mut self) {
+        let ordinals = std::mem::take(&mut self.ordinals).finish(u32::MAX);
+        // A summary of a few keys would cost more than it saves.
+        if self.keys > 1 {
+            let mut bytes = Vec::new();
+            let tag = posting::encode(&ordinals, &mut bytes);
+            self.done.push((key::summary_key(&self.prefix, self.first, self.last), bytes, tag));
+        }
+        self.keys = 0;
+    }
 }
 
 impl<'a> Writer<'a> {
     fn new(reader: &'a Arc<Reader>, id: u64, min: u32, max: u32) -> Writer<'a> {
         let info = SegmentInfo { id, min, max, ..SegmentInfo::default() };
-        Writer { reader, info, block: BlockBuilder::default(), waiting: Vec::new(), written: 0, fences: Vec::new() }
+        Writer {
+            reader,
+            info,
+            block: BlockBuilder::default(),
+            waiting: Vec::new(),
+            written: 0,
+            fences: Vec::new(),
+            summaries: Summaries::default(),
+        }
     }
 
     fn push(&mut self, key: &[u8], tag: u8, bytes: &[u8]) -> Result<(), StoreError> {
+        let ends_values = self.summaries.prefix.get(..2) != key.get(..2) || key[2] > kind::SUMMARY;
+        if ends_values {
+            self.push_summaries()?;
+        }
+        self.summaries.add(key, PostingRef::Encoded { tag, bytes }, self.reader.summary_keys);
+        self.put(key, tag, bytes)
+    }
+
+    fn push_summaries(&mut self) -> Result<(), StoreError> {
+        if self.summaries.keys > 0 {
+            self.summaries.end();
+        }
+        let mut done = std::mem::take(&mut self.summaries.done);
+        // By first start, which is the order of their keys within a prefix; prefixes came in order.
+        done.sort_unstable();
+        done.iter().try_for_each(|(key, bytes, tag)| self.put(key, *tag, bytes))
+    }
+
+    fn put(&mut self, key: &[u8], tag: u8, bytes: &[u8]) -> Result<(), StoreError> {
         if !self.block.is_empty() && self.block.len() + key.len() + bytes.len() > BLOCK_BYTES {
             self.end_block()?;
         }
@@ -65,6 +132,7 @@ impl<'a> Writer<'a> {
     }
 
     fn finish(mut self) -> Result<Segment, StoreError> {
+        self.push_summaries()?;
         if !self.block.is_empty() {
             self.end_block()?;
         }
@@ -149,7 +217,10 @@ pub(crate) fn merge(
                 cursor.advance()?;
             }
         }
-        merged.write(&key, dead, &mut writer)?;
+        // Summaries are made anew.
+        if key.get(2) != Some(&kind::SUMMARY) {
+            merged.write(&key, dead, &mut writer)?;
+        }
     }
     writer.finish()
 }

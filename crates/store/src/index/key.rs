@@ -26,6 +26,9 @@ pub(crate) mod kind {
     pub(crate) const URI: u8 = b'U';
     pub(crate) const UNIT: u8 = b'V';
     pub(crate) const TEXT: u8 = b'X';
+    /// All ordinals of some hundred neighbouring keys with intervals: `[kind…class][first start][last start]` follows;
+    /// only in segments.
+    pub(crate) const SUMMARY: u8 = 0xFD;
     /// All ordinals that have any value of the parameter; only in segments, after all other kinds.
     pub(crate) const PRESENCE: u8 = 0xFF;
 }
@@ -296,6 +299,23 @@ pub(crate) fn entry_keys(keys: &dyn Keys, entry: &Entry, each: &mut dyn FnMut(&[
     key.extend_from_slice(&entry.param.0.to_be_bytes());
     value_part(keys, &entry.value, &mut key);
     each(&key);
+}
+
+/// The part of a key before the start of its interval, and the start; `None` for keys without narrow intervals.
+pub(crate) fn narrow_start(key: &[u8]) -> Option<(&[u8], u64)> {
+    let group = match *key.get(2)? {
+        kind::DATE | kind::NUMBER => 3,
+        kind::QUANTITY => QUANTITY_GROUP,
+        kind::CANONICAL | kind::UNIT => UNIT_GROUP,
+        _ => return None,
+    };
+    let (prefix, rest) = key.split_at_checked(group + 1)?;
+    (prefix[group] == 0).then_some((prefix, u64::from_be_bytes(*rest.first_chunk::<8>()?)))
+}
+
+/// The key of the summary of keys that begin with `prefix` and have starts from `first` to `last`.
+pub(crate) fn summary_key(prefix: &[u8], first: u64, last: u64) -> Vec<u8> {
+    [&prefix[..2], &[kind::SUMMARY], &prefix[2..], &first.to_be_bytes(), &last.to_be_bytes()].concat()
 }
 
 /// The key of a logical id.

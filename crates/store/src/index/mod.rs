@@ -59,6 +59,8 @@ pub(crate) struct Limits {
     pub(crate) snapshot_us: i64,
     /// Replaced versions that are kept searchable for open snapshots; beyond it the oldest snapshots expire early.
     pub(crate) superseded_max: usize,
+    /// Neighbouring keys with intervals whose ordinals are also kept together.
+    pub(crate) summary_keys: usize,
     /// Keys that can be scanned in the time in which one body is read and one parameter extracted.
     pub(crate) keys_per_body: u64,
     /// Keys that can be scanned in the time of one lookup in one table or segment.
@@ -74,6 +76,7 @@ impl Default for Limits {
             merge_segments: 4,
             snapshot_us: 10 * 60 * 1_000_000,
             superseded_max: 2_000_000,
+            summary_keys: 1024,
             keys_per_body: 300,
             keys_per_lookup: 40,
         }
@@ -151,7 +154,8 @@ impl Index {
                 storage.remove(stored)?;
             }
         }
-        let reader = Arc::new(Reader { storage, keys, cache: Cache::new(cache_bytes_max) });
+        let reader =
+            Arc::new(Reader { storage, keys, cache: Cache::new(cache_bytes_max), summary_keys: limits.summary_keys });
         let open = |info: &SegmentInfo| Segment::open(&reader, *info).map(Arc::new);
         let segments = manifest.segments.iter().map(open).collect::<Result<Vec<_>, _>>()?;
         Ok(Index {

@@ -13,6 +13,8 @@ pub(crate) struct Reader {
     pub(crate) storage: Arc<dyn SegmentStorage>,
     pub(crate) keys: Arc<dyn Keys>,
     pub(crate) cache: Cache,
+    /// Keys in one summary.
+    pub(crate) summary_keys: usize,
 }
 
 impl std::fmt::Debug for Reader {

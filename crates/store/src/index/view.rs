@@ -21,19 +21,29 @@ pub(crate) struct Range {
     pub(crate) to: Option<Vec<u8>>,
     /// Only the key `from`.
     pub(crate) is_point: bool,
+    /// Starts of narrow intervals of which all in the range pass the check, whatever their ends.
+    pub(crate) whole: Option<Whole>,
+}
+
+/// Keys with `prefix` and a start from `first` to `last`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Whole {
+    pub(crate) prefix: Vec<u8>,
+    pub(crate) first: u64,
+    pub(crate) last: u64,
 }
 
 impl Range {
     pub(crate) fn point(key: Vec<u8>) -> Range {
-        Range { to: None, from: key, is_point: true }
+        Range { to: None, from: key, is_point: true, whole: None }
     }
 
     pub(crate) fn prefix(prefix: Vec<u8>) -> Range {
-        Range { to: after(&prefix), from: prefix, is_point: false }
+        Range { to: after(&prefix), from: prefix, is_point: false, whole: None }
     }
 
     pub(crate) fn span(from: Vec<u8>, to: Vec<u8>) -> Range {
-        Range { from, to: Some(to), is_point: false }
+        Range { from, to: Some(to), is_point: false, whole: None }
     }
 }
 
@@ -119,6 +129,43 @@ impl<'a> View<'a> {
         Ok(())
     }
 
+    /// Adds the ordinals of the keys of a range that `accepts` passes; whole summaries where they do.
+    pub(crate) fn collect(
+        &self,
+        range: &Range,
+        accepts: impl Fn(&[u8]) -> bool,
+        collected: &mut Collected,
+    ) -> Result<(), StoreError> {
+        let Some(whole) = &range.whole else {
+            return self.scan(range, |key, posting| {
+                if accepts(key) {
+                    posting.add_to(collected);
+                }
+            });
+        };
+        for source in 0..self.sources() {
+            let mut parts = vec![range.clone()];
+            if let Some(segment) = self.state.segments.get(source)
+                && let Some((first, last)) = summaries(segment, whole, collected)?
+            {
+                let at = |start: u64| [whole.prefix.as_slice(), &start.to_be_bytes()].concat();
+                let before = Range { to: Some(at(first)), ..range.clone() };
+                let behind = Range { from: after(&at(last)).unwrap_or_default(), ..range.clone() };
+                parts = vec![before, behind];
+            }
+            for part in parts {
+                let mut cursor = self.cursor(source, &part, false)?;
+                while let Some(key) = cursor.key() {
+                    if accepts(key) {
+                        cursor.posting().add_to(collected);
+                    }
+                    cursor.advance()?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     pub(crate) fn estimate(&self, range: &Range) -> Result<Estimate, StoreError> {
         let mut estimate = Estimate::default();
         if range.is_point {
@@ -155,7 +202,7 @@ impl<'a> View<'a> {
         let mut groups = Vec::new();
         let mut from = prefix.to_vec();
         loop {
-            let range = Range { from, to: end.clone(), is_point: false };
+            let range = Range { from, to: end.clone(), is_point: false, whole: None };
             let mut first: Option<Vec<u8>> = None;
             for source in 0..self.sources() {
                 let cursor = self.cursor(source, &range, false)?;
@@ -196,14 +243,15 @@ impl<'a> View<'a> {
         let all: Vec<u32> = ordinals.iter().collect();
         for chunk in all.chunk_by(|a, b| a >> 8 == b >> 8) {
             let key = key::forward_key(chunk[0]);
-            let low = |ordinal: u8| ordinals.contains(chunk[0] & !0xFF | u32::from(ordinal));
+            let mut wanted = [false; 256];
+            chunk.iter().for_each(|ordinal| wanted[(ordinal & 0xFF) as usize] = true);
             for segment in &self.state.segments {
                 if segment.info.max < chunk[0] || segment.info.min > chunk[chunk.len() - 1] {
                     continue;
                 }
                 segment.get(&key, |posting| {
                     let PostingRef::Encoded { bytes, .. } = posting else { return };
-                    let pairs = bytes.chunks_exact(9).filter(|pair| low(pair[0]));
+                    let pairs = bytes.chunks_exact(9).filter(|pair| wanted[usize::from(pair[0])]);
                     hashes.extend(pairs.filter_map(|pair| pair.last_chunk::<8>().copied()));
                 })?;
             }
@@ -232,6 +280,29 @@ impl<'a> View<'a> {
             }
         }
     }
+}
+
+/// Adds the summaries of a segment that lie within `whole`; answers the starts that they cover together.
+fn summaries(
+    segment: &Arc<Segment>,
+    whole: &Whole,
+    collected: &mut Collected,
+) -> Result<Option<(u64, u64)>, StoreError> {
+    let from = key::summary_key(&whole.prefix, whole.first, 0);
+    let to = after(&key::summary_key(&whole.prefix, whole.last, u64::MAX));
+    let mut cursor = Cursor::segment(segment, &Range { from, to, is_point: false, whole: None }, false)?;
+    let mut covered: Option<(u64, u64)> = None;
+    while let Some((rest, last)) = cursor.key().and_then(<[u8]>::split_last_chunk::<8>) {
+        let last = u64::from_be_bytes(*last);
+        let first = rest.last_chunk::<8>().map_or(0, |first| u64::from_be_bytes(*first));
+        if last > whole.last {
+            break;
+        }
+        cursor.posting().add_to(collected);
+        covered = Some((covered.map_or(first, |(first, _)| first), last));
+        cursor.advance()?;
+    }
+    Ok(covered)
 }
 
 /// Walks one range of one table or segment, in key order or against it.

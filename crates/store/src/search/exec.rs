@@ -101,11 +101,7 @@ impl Exec<'_> {
     fn leaf(&self, leaf: &Leaf) -> Result<RoaringBitmap, StoreError> {
         let mut collected = Collected::default();
         for range in &leaf.ranges {
-            self.view.scan(range, |key, posting| {
-                if leaf.accepts(key) {
-                    posting.add_to(&mut collected);
-                }
-            })?;
+            self.view.collect(range, |key| leaf.accepts(key), &mut collected)?;
         }
         Ok(collected.finish(self.view.snapshot))
     }

@@ -3,7 +3,7 @@
 use crate::StoreError;
 use crate::index::Keys;
 use crate::index::key::{self, INTERVAL, NO_HASH, QUANTITY_GROUP, UNIT_GROUP, kind};
-use crate::index::view::{Range, View};
+use crate::index::view::{Range, View, Whole};
 use fhir::defs::{ParamId, TypeId};
 use fhir::query::{Comparator, DateTest, SystemTest, Test, UnitTest};
 
@@ -134,13 +134,26 @@ impl IntervalTest {
         }
     }
 
+    /// Starts of which every narrow interval passes; `None` when they are few or none.
+    fn whole_starts(&self) -> Option<(u64, u64)> {
+        match self.comparator {
+            Comparator::Gt | Comparator::Ge | Comparator::Sa => Some((self.high.checked_add(1)?, u64::MAX)),
+            Comparator::Lt | Comparator::Le => Some((0, self.low.checked_sub(1)?)),
+            Comparator::Eb => Some((0, self.low_reach.checked_sub(1)?)),
+            Comparator::Eq | Comparator::Ne | Comparator::Ap => None,
+        }
+    }
+
     /// Ranges of the intervals that follow `prefix` in keys.
     fn ranges(&self, prefix: &[u8], out: &mut Vec<Range>) {
         for class in [0u8, 1] {
             let (first, last) = self.starts(class == 0);
             let with = |start: u64| [prefix, &[class], &start.to_be_bytes()].concat();
             let end = key::after(&with(last));
-            out.extend(end.map(|end| Range::span(with(first), end)));
+            let whole = || Whole { prefix: [prefix, &[class]].concat(), first: 0, last: 0 };
+            let whole =
+                self.whole_starts().filter(|_| class == 0).map(|(first, last)| Whole { first, last, ..whole() });
+            out.extend(end.map(|end| Range { whole, ..Range::span(with(first), end) }));
         }
     }
 }
@@ -322,7 +335,7 @@ impl Part {
                 let degrees = radius_m / METRES_PER_DEGREE * 1.001;
                 let edge = |latitude: f64| with(&[&[kind::POSITION], &key::order_f64(latitude).to_be_bytes()]);
                 let end = key::after(&edge(latitude + degrees));
-                vec![Range { from: edge(latitude - degrees), to: end, is_point: false }]
+                vec![Range { from: edge(latitude - degrees), to: end, is_point: false, whole: None }]
             }
             _ => vec![Range::prefix(with(&[&self.prefix()]))],
         }

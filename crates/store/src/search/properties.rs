@@ -449,6 +449,7 @@ proptest! {
         let limits = Limits {
             table_versions_max: random.of(&[7, 30, 1000]),
             merge_segments: 2 + random.below(3) as usize,
+            summary_keys: random.of(&[2, 5, 1024]),
             keys_per_body: random.of(&[0, 300]),
             keys_per_lookup: random.of(&[0, 40]),
             ..Limits::default()
