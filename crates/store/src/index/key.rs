@@ -29,6 +29,8 @@ pub(crate) mod kind {
     /// All ordinals of some hundred neighbouring keys with intervals: `[kind…class][first start][last start]` follows;
     /// only in segments.
     pub(crate) const SUMMARY: u8 = 0xFD;
+    /// Resources that have several keys of one kind with intervals: the kind follows.
+    pub(crate) const SEVERAL: u8 = 0xFC;
     /// All ordinals that have any value of the parameter; only in segments, after all other kinds.
     pub(crate) const PRESENCE: u8 = 0xFF;
 }
@@ -311,6 +313,13 @@ pub(crate) fn narrow_start(key: &[u8]) -> Option<(&[u8], u64)> {
     };
     let (prefix, rest) = key.split_at_checked(group + 1)?;
     (prefix[group] == 0).then_some((prefix, u64::from_be_bytes(*rest.first_chunk::<8>()?)))
+}
+
+/// The key of the resources that have several keys of this `kind` under `param`.
+pub(crate) fn several_key(param: ParamId, kind: u8) -> Vec<u8> {
+    let mut key = head(param, kind::SEVERAL);
+    key.push(kind);
+    key
 }
 
 /// The key of the summary of keys that begin with `prefix` and have starts from `first` to `last`.

@@ -86,14 +86,14 @@ impl PostingRef<'_> {
     }
 
     /// Whether any ordinal is in `set`.
-    pub(crate) fn intersects(&self, set: &RoaringBitmap) -> bool {
+    pub(crate) fn intersects(&self, set: &Members<'_>) -> bool {
         match self {
             PostingRef::Slice(slice) => slice.iter().any(|ordinal| set.contains(*ordinal)),
-            PostingRef::Bitmap(bitmap) => !bitmap.is_disjoint(set),
+            PostingRef::Bitmap(bitmap) => !bitmap.is_disjoint(set.bitmap),
             PostingRef::Encoded { tag: TAG_LIST, bytes } => {
                 ListIter { bytes, last: 0 }.any(|ordinal| set.contains(ordinal))
             }
-            PostingRef::Encoded { tag: TAG_BITMAP, bytes } => !decode_bitmap(bytes).is_disjoint(set),
+            PostingRef::Encoded { tag: TAG_BITMAP, bytes } => !decode_bitmap(bytes).is_disjoint(set.bitmap),
             PostingRef::Encoded { .. } => false,
         }
     }
@@ -109,6 +109,25 @@ impl PostingRef<'_> {
             PostingRef::Encoded { tag: TAG_BITMAP, bytes } => (decode_bitmap(bytes) & set).iter().for_each(&mut each),
             PostingRef::Encoded { .. } => {}
         }
+    }
+}
+
+/// A set that is asked very often: also as plain bits.
+#[derive(Debug)]
+pub(crate) struct Members<'a> {
+    bitmap: &'a RoaringBitmap,
+    words: Vec<u64>,
+}
+
+impl<'a> Members<'a> {
+    pub(crate) fn new(bitmap: &'a RoaringBitmap) -> Members<'a> {
+        let mut words = vec![0; bitmap.max().map_or(0, |max| max as usize / 64 + 1)];
+        bitmap.iter().for_each(|ordinal| words[(ordinal / 64) as usize] |= 1 << (ordinal % 64));
+        Members { bitmap, words }
+    }
+
+    fn contains(&self, ordinal: u32) -> bool {
+        self.words.get((ordinal / 64) as usize).is_some_and(|word| word >> (ordinal % 64) & 1 == 1)
     }
 }
 
@@ -294,6 +313,6 @@ mod tests {
         }
         assert_eq!(posting.as_ref().count(), 99);
         let set = RoaringBitmap::from_iter([99]);
-        assert!(posting.as_ref().intersects(&set));
+        assert!(posting.as_ref().intersects(&Members::new(&set)));
     }
 }

@@ -1,8 +1,10 @@
 //! The in-memory part of the index: entries since the last flush, searchable at once.
 
+use super::Keys;
+use super::key::{self, kind};
 use super::posting::{Posting, PostingRef};
-use super::{Keys, key};
 use crate::StoreError;
+use fhir::defs::ParamId;
 use fhir::index::Entry;
 use parking_lot::RwLock;
 use std::collections::BTreeMap;
@@ -134,7 +136,7 @@ impl Table {
     }
 }
 
-/// All keys of a version, sorted and without duplicates.
+/// All keys of a version.
 pub(crate) fn keys_of(keys: &dyn Keys, entries: &[Entry]) -> Vec<Vec<u8>> {
     let mut all = Vec::with_capacity(entries.len() + 4);
     for entry in entries {
@@ -142,5 +144,13 @@ pub(crate) fn keys_of(keys: &dyn Keys, entries: &[Entry]) -> Vec<Vec<u8>> {
     }
     all.sort_unstable();
     all.dedup();
+    let is_same_kind = |a: &[u8], b: &[u8]| a[..3] == b[..3] && matches!(a[2], kind::DATE | kind::NUMBER);
+    let several = all.windows(2).filter(|pair| is_same_kind(&pair[0], &pair[1]));
+    let several = several.map(|pair| {
+        let param = ParamId(u16::from_be_bytes([pair[0][0], pair[0][1]]));
+        key::several_key(param, pair[0][2])
+    });
+    let several: Vec<Vec<u8>> = several.collect();
+    all.extend(several);
     all
 }

@@ -47,6 +47,26 @@ impl Range {
     }
 }
 
+impl Range {
+    /// Keys in both; neither is a point.
+    pub(crate) fn intersect(&self, other: &Range) -> Option<Range> {
+        let from = self.from.clone().max(other.from.clone());
+        let to = match (&self.to, &other.to) {
+            (Some(a), Some(b)) => Some(a.min(b).clone()),
+            (one, None) | (None, one) => one.clone(),
+        };
+        let whole = match (&self.whole, &other.whole) {
+            (Some(a), Some(b)) if a.prefix == b.prefix => {
+                let both = Whole { prefix: a.prefix.clone(), first: a.first.max(b.first), last: a.last.min(b.last) };
+                Some(both).filter(|both| both.first <= both.last)
+            }
+            _ => None,
+        };
+        let is_empty = to.as_ref().is_some_and(|to| *to <= from);
+        (!is_empty && !self.is_point && !other.is_point).then_some(Range { from, to, is_point: false, whole })
+    }
+}
+
 /// How much a range holds, roughly.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Estimate {

@@ -5,7 +5,7 @@ use super::leaf::Leaf;
 use crate::StoreError;
 use crate::index::key;
 use crate::index::posting::Collected;
-use crate::index::view::{Estimate, View};
+use crate::index::view::{Estimate, Range, View};
 use fhir::defs::{ParamId, TypeId};
 use fhir::index::Entry;
 use fhir::query::{Comparator, DateTest, Filter};
@@ -108,6 +108,7 @@ impl Exec<'_> {
 
     fn and(&self, filters: &[Filter], scope: TypeId) -> Result<RoaringBitmap, StoreError> {
         let mut steps = filters.iter().map(|filter| self.step(filter, scope)).collect::<Result<Vec<_>, _>>()?;
+        self.join_intervals(&mut steps)?;
         steps.sort_by_key(|step| step.estimate.rows);
         let mut result: Option<RoaringBitmap> = None;
         for step in steps {
@@ -121,13 +122,48 @@ impl Exec<'_> {
         Ok(result.unwrap_or_else(|| (*self.view.live(scope)).clone()))
     }
 
+    /// Puts `date=ge…&date=lt…` into one step over the keys between, when no resource has several dates there. Those that
+    /// have may pass by different values.
+    fn join_intervals(&self, steps: &mut Vec<Step<'_>>) -> Result<(), StoreError> {
+        let mut at = 0;
+        while at < steps.len() {
+            let mut next = at + 1;
+            while next < steps.len() {
+                let both = match (&steps[at].leaf, &steps[next].leaf) {
+                    (Some((a, first)), Some((b, second))) if a == b => {
+                        Leaf::both(first, second).map(|(kind, both)| (*a, kind, both))
+                    }
+                    _ => None,
+                };
+                let Some((param, kind, both)) = both else {
+                    next += 1;
+                    continue;
+                };
+                let several = Range::point(key::several_key(param, kind));
+                if self.view.estimate(&several)?.rows > 0 {
+                    return Ok(());
+                }
+                steps[at].estimate = self.estimate_leaf(&both)?;
+                steps[at].leaf = Some((param, both));
+                steps.remove(next);
+            }
+            at += 1;
+        }
+        Ok(())
+    }
+
+    fn estimate_leaf(&self, leaf: &Leaf) -> Result<Estimate, StoreError> {
+        let mut estimate = Estimate::default();
+        for range in &leaf.ranges {
+            estimate += self.view.estimate(range)?;
+        }
+        Ok(estimate)
+    }
+
     fn step<'f>(&self, filter: &'f Filter, scope: TypeId) -> Result<Step<'f>, StoreError> {
         if let Filter::Match { param, test } = filter {
             let leaf = Leaf::plan(self.view, *param, test)?;
-            let mut estimate = Estimate::default();
-            for range in &leaf.ranges {
-                estimate += self.view.estimate(range)?;
-            }
+            let estimate = self.estimate_leaf(&leaf)?;
             return Ok(Step { filter, leaf: Some((*param, leaf)), estimate });
         }
         Ok(Step { filter, leaf: None, estimate: self.estimate(filter, scope)? })

@@ -4,7 +4,7 @@
 use super::exec::{BODIES_MAX, Exec};
 use crate::StoreError;
 use crate::index::key::{self, kind};
-use crate::index::posting::Collected;
+use crate::index::posting::{Collected, Members};
 use crate::index::view::Range;
 use fhir::defs::{ParamId, TypeId};
 use fhir::index::Value;
@@ -45,8 +45,9 @@ impl Exec<'_> {
                 }
             }
         } else {
+            let members = Members::new(&sources);
             self.view.scan(&range, |key, posting| {
-                if posting.intersects(&sources) {
+                if posting.intersects(&members) {
                     hashes.extend(key.last_chunk::<8>());
                 }
             })?;

@@ -20,6 +20,8 @@ pub(crate) enum Check {
     Nothing,
     /// Of kind and value: `key[2..]`.
     Part(Part),
+    /// All of them of the interval under this kind.
+    Intervals(u8, Vec<IntervalTest>),
     /// Of the interval at the end of a quantity key.
     LastInterval(IntervalTest),
 }
@@ -196,9 +198,32 @@ impl Leaf {
         }
     }
 
+    /// What one key must be to match both; `None` unless both are on dates or both on numbers, each value under one key.
+    pub(crate) fn both(a: &Leaf, b: &Leaf) -> Option<(u8, Leaf)> {
+        let mut tests = Vec::new();
+        let mut kinds = Vec::new();
+        for leaf in [a, b] {
+            match &leaf.check {
+                Check::Part(Part::Interval { kind, test }) => {
+                    kinds.push(*kind);
+                    tests.push(*test);
+                }
+                Check::Intervals(kind, more) => {
+                    kinds.push(*kind);
+                    tests.extend(more);
+                }
+                _ => return None,
+            }
+        }
+        let ranges = a.ranges.iter().flat_map(|a| b.ranges.iter().filter_map(|b| a.intersect(b)));
+        let leaf = Leaf { ranges: ranges.collect(), check: Check::Intervals(kinds[0], tests) };
+        (kinds[0] == kinds[1]).then_some((kinds[0], leaf))
+    }
+
     pub(crate) fn accepts(&self, key: &[u8]) -> bool {
         match &self.check {
             Check::Nothing => true,
+            Check::Intervals(kind, tests) => key[2] == *kind && tests.iter().all(|test| test.accepts_bytes(&key[3..])),
             Check::Part(part) => part.accepts(&key[2..]),
             Check::LastInterval(test) => {
                 key.len().checked_sub(INTERVAL).is_some_and(|at| test.accepts_bytes(&key[at..]))

@@ -26,12 +26,16 @@ fn param(ty: TypeId, which: u16) -> ParamId {
     ParamId(ty.0 * 20 + which)
 }
 
-struct Random(u64);
+/// `single`: no resource has several values of one parameter.
+struct Random {
+    state: u64,
+    single: bool,
+}
 
 impl Random {
     fn below(&mut self, n: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let x = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let x = (self.state ^ (self.state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         (x ^ (x >> 29)) % n
     }
 
@@ -108,11 +112,16 @@ fn value(random: &mut Random, which: u16) -> Value {
 
 fn entries(random: &mut Random, ty: TypeId) -> Vec<Entry> {
     let count = random.below(8);
-    let mut entry = || {
+    let mut entry = |_| {
         let which = 1 + random.below(u64::from(PLACE)) as u16;
         Entry { param: param(ty, which), value: value(random, which) }
     };
-    (0..count).map(|_| entry()).collect()
+    let mut entries: Vec<Entry> = (0..count).map(&mut entry).collect();
+    if random.single {
+        entries.sort_by_key(|entry| entry.param);
+        entries.dedup_by_key(|entry| entry.param);
+    }
+    entries
 }
 
 fn comparator(random: &mut Random) -> Comparator {
@@ -187,7 +196,7 @@ fn test(random: &mut Random, which: u16) -> Test {
 fn filter(random: &mut Random, ty: TypeId, depth: u32) -> Filter {
     let some = |random: &mut Random| (0..2 + random.below(2)).map(|_| filter(random, ty, depth - 1)).collect();
     let other = random.of(&[PATIENT, OBSERVATION]);
-    match random.below(if depth == 0 { 6 } else { 11 }) {
+    match random.below(if depth == 0 { 6 } else { 12 }) {
         0..4 => {
             let which = 1 + random.below(u64::from(PLACE)) as u16;
             Filter::Match { param: param(ty, which), test: test(random, which) }
@@ -201,7 +210,12 @@ fn filter(random: &mut Random, ty: TypeId, depth: u32) -> Filter {
                 Filter::LastUpdated(DateTest { comparator: comparator(random), start, end: start + 100 })
             }
         },
-        6 => Filter::And(some(random)),
+        6 => {
+            let which = random.of(&[DATE, NUMBER]);
+            let one = |random: &mut Random| Filter::Match { param: param(ty, which), test: test(random, which) };
+            Filter::And((0..2 + random.below(2)).map(|_| one(random)).collect())
+        }
+        11 => Filter::And(some(random)),
         7 => Filter::Or(some(random)),
         8 => Filter::Not(Box::new(filter(random, ty, depth - 1))),
         9 => {
@@ -445,7 +459,7 @@ proptest! {
 
     #[test]
     fn answers_as_a_plain_look_at_everything(seed in any::<u64>()) {
-        let mut random = Random(seed);
+        let mut random = Random { state: seed, single: seed % 2 == 0 };
         let limits = Limits {
             table_versions_max: random.of(&[7, 30, 1000]),
             merge_segments: 2 + random.below(3) as usize,
