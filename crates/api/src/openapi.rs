@@ -1,0 +1,96 @@
+//! OpenAPI 3.1, made from the table of routes.
+
+use crate::route::ROWS;
+use fhir::json;
+use fhir::json::Value;
+
+/// The document as JSON text.
+pub fn openapi() -> String {
+    let mut paths = Vec::new();
+    for row in ROWS {
+        let mut item = json!({});
+        let mut names: Vec<Value> = Vec::new();
+        for name in row.path.split(['{', '}']).skip(1).step_by(2) {
+            let (about, example) = parameter(name);
+            names.push(json!({ "name": name, "in": "path", "required": true, "description": about,
+                "schema": { "type": "string" }, "example": example }));
+        }
+        if !names.is_empty() {
+            item.set("parameters", Value::Array(names));
+        }
+        for (method, summary) in row.methods {
+            item.set(method, operation(row.path, method, summary));
+        }
+        paths.push((format!("/fhir{}", row.path.trim_end_matches('/')), item));
+    }
+    for (path, summary) in [
+        ("/healthz", "The process lives"),
+        ("/readyz", "The store answers"),
+        ("/metrics", "Metrics for Prometheus"),
+        ("/openapi.json", "This document"),
+    ] {
+        paths.push((path.into(), json!({ "get": { "summary": summary, "responses": { "200": { "description": "OK" } } } })));
+    }
+    let document = json!({
+        "openapi": "3.1.0",
+        "info": { "title": "weir", "version": env!("CARGO_PKG_VERSION"),
+            "description": "FHIR R4 REST API. Search parameters of each type: GET /fhir/metadata." },
+        "paths": Value::Object(paths),
+        "components": { "securitySchemes": { "token": { "type": "http", "scheme": "bearer" } } }
+    });
+    document.to_string()
+}
+
+fn parameter(name: &str) -> (&'static str, &'static str) {
+    match name {
+        "type" => ("A FHIR R4 resource type", "Patient"),
+        "id" => ("Logical id: 1 to 64 of A-Z a-z 0-9 - .", "019a0000-1234-7abc-8def-0123456789ab"),
+        "version" => ("Version number", "1"),
+        _ => ("A resource type of the compartment, or *", "Observation"),
+    }
+}
+
+fn operation(path: &str, method: &str, summary: &str) -> Value {
+    let outcome = json!({ "description": "OperationOutcome that says what is wrong, where, and what to do" });
+    let ok = json!({ "description": "A resource, a Bundle, or nothing",
+        "content": { "application/fhir+json": { "schema": { "type": "object" } } } });
+    let mut operation = json!({ "summary": summary, "responses": { "2XX": ok, "4XX": outcome.clone(), "5XX": outcome } });
+    let example = match (method, path) {
+        ("post", "/{type}") | ("put", _) => {
+            json!({ "resourceType": "Patient", "name": [{ "family": "Ito", "given": ["Aiko"] }], "birthDate": "1990-05-01" })
+        }
+        ("post", "/") => json!({ "resourceType": "Bundle", "type": "transaction", "entry": [
+            { "fullUrl": "urn:uuid:0d9c0f1e-0000-4000-8000-000000000001", "resource": { "resourceType": "Patient" },
+              "request": { "method": "POST", "url": "Patient" } }] }),
+        ("patch", _) => {
+            let patch = json!([{ "op": "replace", "path": "/birthDate", "value": "1990-05-02" }]);
+            operation.set("requestBody", json!({ "content": { "application/json-patch+json": { "example": patch } } }));
+            return operation;
+        }
+        ("post", _) if path.ends_with("_search") => {
+            let content = json!({ "application/x-www-form-urlencoded": { "example": "name=ito&_count=10" } });
+            operation.set("requestBody", json!({ "content": content }));
+            return operation;
+        }
+        _ => return operation,
+    };
+    operation.set("requestBody", json!({ "content": { "application/fhir+json": { "example": example } } }));
+    operation
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_is_documented() {
+        let document = Value::parse(&openapi()).unwrap();
+        let paths = document.get("paths").unwrap();
+        for row in ROWS {
+            let item = paths.get(&format!("/fhir{}", row.path.trim_end_matches('/'))).unwrap();
+            for (method, _) in row.methods {
+                assert!(item.get(method).and_then(|operation| operation.get("responses")).is_some());
+            }
+        }
+    }
+}

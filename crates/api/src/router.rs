@@ -1,0 +1,314 @@
+//! All routes, and what happens to every request on its way in and out.
+
+use crate::error::Failure;
+use crate::http::{Answer, Request};
+use crate::route::route;
+use crate::{Config, Metrics, auth, body, compress, health, interactions, negotiate, openapi, query};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts};
+use axum::response::Response;
+use axum::routing::{any, get};
+use engine::{Engine, Session};
+use std::sync::Arc;
+use std::time::Instant;
+use store::TenantId;
+use tower_http::cors::{AllowOrigin, Any, CorsLayer};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+
+struct App {
+    engine: Engine,
+    config: Config,
+    metrics: Arc<Metrics>,
+}
+
+type Shared = State<Arc<App>>;
+
+/// Every route of the server. Pages of other crates are merged with it.
+pub fn router(engine: Engine, config: Config, metrics: Arc<Metrics>) -> Router {
+    let cors = cors(&config);
+    let app = Arc::new(App { engine, config, metrics });
+    let router = Router::new()
+        .route("/healthz", get(|| async { plain(health::live()) }))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics_text))
+        .route("/openapi.json", get(|| async { plain(Answer::json(StatusCode::OK, openapi().into_bytes())) }))
+        .route("/fhir", any(default_tenant))
+        .route("/fhir/", any(default_tenant))
+        .route("/fhir/{*path}", any(default_tenant))
+        .route("/t/{tenant}/fhir", any(other_tenant))
+        .route("/t/{tenant}/fhir/", any(other_tenant))
+        .route("/t/{tenant}/fhir/{*path}", any(other_tenant))
+        .with_state(app);
+    match cors {
+        Some(cors) => router.layer(cors),
+        None => router,
+    }
+}
+
+fn cors(config: &Config) -> Option<CorsLayer> {
+    if config.cors_origins.is_empty() {
+        return None;
+    }
+    let origins: Vec<HeaderValue> = config.cors_origins.iter().filter_map(|origin| origin.parse().ok()).collect();
+    let any = config.cors_origins.iter().any(|origin| origin == "*");
+    let exposed = [header::ETAG, header::LAST_MODIFIED, header::LOCATION, header::CONTENT_LOCATION, REQUEST_ID];
+    Some(
+        CorsLayer::new()
+            .allow_origin(if any { AllowOrigin::any() } else { AllowOrigin::list(origins) })
+            .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
+            .allow_headers(Any)
+            .expose_headers(exposed),
+    )
+}
+
+fn plain(answer: Answer) -> Response {
+    let mut response = Response::new(Body::from(answer.body));
+    *response.status_mut() = answer.status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+fn system_session(app: &App) -> Session {
+    Session {
+        tenant: TenantId(app.config.default_tenant.clone()),
+        who: engine::Principal { id: "weir".into(), role: engine::Role::Admin },
+        request_id: String::new(),
+        base: String::new(),
+    }
+}
+
+async fn ready(State(app): Shared) -> Response {
+    plain(health::ready(&app.engine, &system_session(&app)).await)
+}
+
+async fn metrics_text(State(app): Shared, headers: HeaderMap) -> Response {
+    if let Err(failure) = auth::principal(&app.config, &headers) {
+        return plain(failure.0);
+    }
+    let stats = app.engine.stats(&system_session(&app)).await.ok();
+    let mut response = Response::new(Body::from(app.metrics.text(stats.as_ref())));
+    let media = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, media);
+    response
+}
+
+async fn default_tenant(State(app): Shared, request: axum::extract::Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let path = parts.uri.path().trim_start_matches("/fhir").trim_matches('/').to_owned();
+    let tenant = app.config.default_tenant.clone();
+    handle(&app, parts, body, tenant, "/fhir".into(), path).await
+}
+
+async fn other_tenant(State(app): Shared, Path(captured): Path<Vec<(String, String)>>, request: axum::extract::Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let tenant = captured.into_iter().next().map(|(_, tenant)| tenant).unwrap_or_default();
+    let prefix = format!("/t/{tenant}/fhir");
+    let path = parts.uri.path().strip_prefix(&prefix).unwrap_or("").trim_matches('/').to_owned();
+    handle(&app, parts, body, tenant, prefix, path).await
+}
+
+/// Counts, bounds, and answers one request; whatever happens, the answer is a proper one.
+async fn handle(app: &App, parts: Parts, body: Body, tenant: String, prefix: String, path: String) -> Response {
+    let started = Instant::now();
+    let request_id = request_id(&parts.headers);
+    let (accepted, is_head) = (parts.headers.clone(), parts.method == Method::HEAD);
+    let pretty_asked = parts.uri.query().is_some_and(|text| text.contains("_pretty=true"));
+    let in_flight = InFlight::begin(app);
+    let mut code = "none";
+    let outcome = if in_flight.over_limit {
+        let text = "too many requests are in work";
+        Err(Failure::new(StatusCode::SERVICE_UNAVAILABLE, "throttled", text).retry_after(1))
+    } else {
+        let work = answer(app, parts, body, tenant, prefix, path, request_id.clone(), &mut code);
+        match tokio::time::timeout(app.config.request_timeout, work).await {
+            Ok(outcome) => outcome,
+            Err(_) => {
+                let text = "the request took too long: ask for less at once";
+                Err(Failure::new(StatusCode::SERVICE_UNAVAILABLE, "timeout", text).retry_after(5))
+            }
+        }
+    };
+    let (answer, media) = match outcome {
+        Ok((answer, media)) => (answer, media),
+        Err(failure) => (failure.0, "application/fhir+json; charset=utf-8"),
+    };
+    app.metrics.record(code, answer.status, started.elapsed());
+    finish(answer, media, &accepted, &request_id, is_head, pretty_asked)
+}
+
+/// Counts a request as in work for as long as it lives, however it ends.
+struct InFlight<'a> {
+    metrics: &'a Metrics,
+    over_limit: bool,
+}
+
+impl<'a> InFlight<'a> {
+    fn begin(app: &'a App) -> InFlight<'a> {
+        let now = app.metrics.begin();
+        InFlight { metrics: &app.metrics, over_limit: now > app.config.in_flight_max as i64 }
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.metrics.end();
+    }
+}
+
+/// The client's id when it is harmless, else a new one.
+fn request_id(headers: &HeaderMap) -> String {
+    let given = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok());
+    let harmless = |id: &&str| (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
+    given.filter(harmless).map_or_else(|| uuid::Uuid::new_v4().to_string(), str::to_owned)
+}
+
+#[expect(clippy::too_many_arguments, reason = "the parts of one request, taken apart once")]
+async fn answer(
+    app: &App,
+    parts: Parts,
+    body: Body,
+    tenant: String,
+    prefix: String,
+    path: String,
+    request_id: String,
+    code: &mut &'static str,
+) -> Result<(Answer, &'static str), Failure> {
+    let config = &app.config;
+    let who = auth::principal(config, &parts.headers)?;
+    if tenant != config.default_tenant && !config.other_tenants.contains(&tenant) {
+        return Err(Failure::new(StatusCode::NOT_FOUND, "not-found", "there is no such tenant here"));
+    }
+    let interaction = route(fhir::defs::r4(), &parts.method, &path)?;
+    *code = interaction.code();
+    let text = parts.uri.query().unwrap_or("").to_owned();
+    let wanted = negotiate::wanted(&parts.headers, &query::pairs(&text)?)?;
+    let base = format!("{}{prefix}", base_url(config, &parts));
+    let is_post = parts.method == Method::POST;
+    let is_head = parts.method == Method::HEAD;
+    let body = match parts.method {
+        Method::GET | Method::HEAD | Method::DELETE => Vec::new(),
+        _ => body::read(&parts.headers, body, config.body_bytes_max).await?,
+    };
+    let session = Session { tenant: TenantId(tenant), who, request_id, base };
+    let request = Request { session, headers: parts.headers, query: text, body, wanted, is_head, is_post };
+    let answer = interactions::run(&app.engine, &request, interaction, &path).await?;
+    Ok((answer, request.wanted.media))
+}
+
+/// Scheme and host as the client sees them.
+fn base_url(config: &Config, parts: &Parts) -> String {
+    if let Some(base) = &config.base_url {
+        return base.clone();
+    }
+    let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
+    let scheme = header("x-forwarded-proto").unwrap_or(parts.uri.scheme_str().unwrap_or("http"));
+    let host = header("x-forwarded-host").or(header("host")).or(parts.uri.authority().map(|host| host.as_str()));
+    format!("{scheme}://{}", host.unwrap_or("localhost"))
+}
+
+fn finish(
+    answer: Answer,
+    media: &'static str,
+    accepted: &HeaderMap,
+    request_id: &str,
+    is_head: bool,
+    pretty: bool,
+) -> Response {
+    let Answer { status, mut headers, mut body } = answer;
+    if pretty {
+        body = prettier(body);
+    }
+    if !body.is_empty() {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
+        body = compress::compress(accepted, &mut headers, body);
+    }
+    if let Ok(id) = HeaderValue::from_str(request_id) {
+        headers.insert(REQUEST_ID, id);
+    }
+    if is_head {
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+        body.clear();
+    }
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
+}
+
+/// Indents minified JSON; strings are left as they are.
+fn prettier(body: Vec<u8>) -> Vec<u8> {
+    let mut out = Vec::with_capacity(body.len() * 2);
+    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+    let newline = |out: &mut Vec<u8>, depth: usize| {
+        out.push(b'\n');
+        out.extend(std::iter::repeat_n(b' ', depth * 2));
+    };
+    for (at, byte) in body.iter().enumerate() {
+        if in_string {
+            out.push(*byte);
+            in_string = escaped || *byte != b'"';
+            escaped = !escaped && *byte == b'\\';
+            continue;
+        }
+        let is_empty = matches!(body.get(at + 1), Some(b'}' | b']'));
+        let was_empty = at > 0 && matches!(body[at - 1], b'{' | b'[');
+        match byte {
+            b'{' | b'[' => {
+                out.push(*byte);
+                depth += 1;
+                if !is_empty {
+                    newline(&mut out, depth);
+                }
+            }
+            b'}' | b']' => {
+                depth = depth.saturating_sub(1);
+                if !was_empty {
+                    newline(&mut out, depth);
+                }
+                out.push(*byte);
+            }
+            b',' => {
+                out.push(b',');
+                newline(&mut out, depth);
+            }
+            b':' => out.extend_from_slice(b": "),
+            b'"' => {
+                in_string = true;
+                out.push(b'"');
+            }
+            byte => out.push(*byte),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pretty_json_is_the_same_json() {
+        let text = r#"{"a":[1,{"b":"x,\"{y"}],"c":{},"d":[]}"#;
+        let pretty = String::from_utf8(prettier(text.into())).unwrap();
+        assert!(pretty.starts_with("{\n  \"a\": [\n    1,"));
+        assert!(pretty.contains("\"c\": {},"));
+        let again = fhir::json::Document::parse(pretty.as_bytes(), &fhir::json::Limits::default()).unwrap();
+        assert_eq!(again.as_str(), text);
+    }
+
+    #[test]
+    fn request_ids_are_harmless() {
+        let id = |text: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(REQUEST_ID, text.parse().unwrap());
+            request_id(&headers)
+        };
+        assert_eq!(id("abc-1.2_3"), "abc-1.2_3");
+        assert_ne!(id("a b"), "a b");
+        assert_eq!(id(&"x".repeat(65)).len(), 36);
+    }
+}
