@@ -9,7 +9,8 @@ use engine::{Principal, Role};
 pub(crate) fn principal(config: &Config, headers: &HeaderMap) -> Result<Principal, Failure> {
     if let Some(token) = &config.bearer_token {
         let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let given = given.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+        let given =
+            given.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
         if !given.is_some_and(|(_, given)| token.is(given.trim())) {
             let text = "send the server's token as `Authorization: Bearer …`";
             let failure = Failure::new(StatusCode::UNAUTHORIZED, "login", text);

@@ -17,7 +17,11 @@ pub(crate) fn statement(base: &str) -> Vec<u8> {
     json.member("url").string(base).end_object();
     json.member("fhirVersion").string("4.0.1");
     json.member("format").array().string("application/fhir+json").string("json").end_array();
-    json.member("patchFormat").array().string("application/json-patch+json").string("application/fhir+json").end_array();
+    json.member("patchFormat")
+        .array()
+        .string("application/json-patch+json")
+        .string("application/fhir+json")
+        .end_array();
     json.member("rest").array().object().member("mode").string("server");
     json.member("resource").array();
     for ty in defs.resources() {
@@ -41,7 +45,9 @@ pub(crate) fn statement(base: &str) -> Vec<u8> {
 fn resource(json: &mut Writer, defs: &Definitions, ty: TypeId) {
     let name = defs.ty(ty).name;
     json.object().member("type").string(name).member("interaction").array();
-    for code in ["read", "vread", "update", "patch", "delete", "history-instance", "history-type", "create", "search-type"] {
+    for code in
+        ["read", "vread", "update", "patch", "delete", "history-instance", "history-type", "create", "search-type"]
+    {
         json.object().member("code").string(code).end_object();
     }
     json.end_array();
@@ -86,8 +92,9 @@ fn rev_includes(json: &mut Writer, defs: &Definitions, ty: TypeId) {
 }
 
 fn operations(json: &mut Writer, name: &str) {
-    let mut all: Vec<(&str, String)> =
-        ["validate", "meta", "meta-add", "meta-delete"].map(|operation| (operation, format!("Resource-{operation}"))).into();
+    let mut all: Vec<(&str, String)> = ["validate", "meta", "meta-add", "meta-delete"]
+        .map(|operation| (operation, format!("Resource-{operation}")))
+        .into();
     if matches!(name, "Patient" | "Encounter") {
         all.push(("everything", format!("{name}-everything")));
     }

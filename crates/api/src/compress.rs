@@ -19,7 +19,8 @@ pub(crate) fn compress(accepted: &HeaderMap, headers: &mut HeaderMap, body: Vec<
         let values = accepted.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
         values.flat_map(|value| value.split(',')).any(|item| {
             let mut parts = item.split(';').map(str::trim);
-            parts.next().is_some_and(|first| first.eq_ignore_ascii_case(name)) && !parts.any(|q| matches!(q, "q=0" | "q=0.0"))
+            parts.next().is_some_and(|first| first.eq_ignore_ascii_case(name))
+                && !parts.any(|q| matches!(q, "q=0" | "q=0.0"))
         })
     };
     let (name, packed) = if accepts("zstd") {

@@ -12,7 +12,6 @@ pub(crate) struct Request {
     pub(crate) query: String,
     pub(crate) body: Vec<u8>,
     pub(crate) wanted: Wanted,
-    pub(crate) is_head: bool,
     pub(crate) is_post: bool,
 }
 

@@ -18,7 +18,12 @@ use store::HistoryScope;
 /// Parameters about the answer's form rather than its content.
 const OF_HTTP: [&str; 3] = ["_format", "_pretty", PAGE];
 
-pub(crate) async fn run(engine: &Engine, request: &Request, interaction: Interaction, path: &str) -> Result<Answer, Failure> {
+pub(crate) async fn run(
+    engine: &Engine,
+    request: &Request,
+    interaction: Interaction,
+    path: &str,
+) -> Result<Answer, Failure> {
     use Interaction::*;
     match interaction {
         Capabilities => Ok(Answer::json(StatusCode::OK, capability::statement(&request.session.base))),
@@ -230,16 +235,17 @@ async fn history(engine: &Engine, request: &Request, scope: HistoryScope, path: 
 /// A Parameters resource may wrap what is to be validated, as the operation's definition has it.
 async fn validate(engine: &Engine, request: &Request, ty: TypeId) -> Result<Answer, Failure> {
     expect_json(&request.headers)?;
-    let wrapped = fhir::json::Document::parse(&request.body, &fhir::json::Limits::default()).ok().and_then(|document| {
-        let root = document.root();
-        let is_parameters = root.str("resourceType").is_some_and(|name| name == "Parameters");
-        if !is_parameters || r4().ty(ty).name == "Parameters" {
-            return None;
-        }
-        let list = root.get("parameter")?;
-        let inner = list.each().find(|parameter| parameter.str("name").is_some_and(|name| name == "resource"))?;
-        Some(inner.get("resource")?.raw().as_bytes().to_vec())
-    });
+    let wrapped =
+        fhir::json::Document::parse(&request.body, &fhir::json::Limits::default()).ok().and_then(|document| {
+            let root = document.root();
+            let is_parameters = root.str("resourceType").is_some_and(|name| name == "Parameters");
+            if !is_parameters || r4().ty(ty).name == "Parameters" {
+                return None;
+            }
+            let list = root.get("parameter")?;
+            let inner = list.each().find(|parameter| parameter.str("name").is_some_and(|name| name == "resource"))?;
+            Some(inner.get("resource")?.raw().as_bytes().to_vec())
+        });
     let body = wrapped.as_deref().unwrap_or(&request.body);
     let issues = engine.validate(&request.session, Some(ty), body).await?;
     let fine = [Issue::information("informational", "no issues found")];

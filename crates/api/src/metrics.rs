@@ -24,7 +24,8 @@ struct TypeLabel {
 
 /// Upper bounds of latency, in microseconds, for quick percentiles without a lock.
 const BOUNDS_US: [u64; 16] = [
-    100, 200, 400, 700, 1_000, 2_000, 4_000, 7_000, 10_000, 20_000, 40_000, 70_000, 100_000, 200_000, 500_000, 1_000_000,
+    100, 200, 400, 700, 1_000, 2_000, 4_000, 7_000, 10_000, 20_000, 40_000, 70_000, 100_000, 200_000, 500_000,
+    1_000_000,
 ];
 
 /// Counters of one server.
@@ -74,7 +75,12 @@ impl Default for Metrics {
         registry.register("http_in_flight", "Requests in work", metrics.in_flight.clone());
         registry.register("resources", "Current resources of the default tenant by type", metrics.resources.clone());
         registry.register("store_pending", "Changes that no index segment holds yet", metrics.store_pending.clone());
-        registry.register_with_unit("store_disk", "Size of the default tenant", Unit::Bytes, metrics.store_disk.clone());
+        registry.register_with_unit(
+            "store_disk",
+            "Size of the default tenant",
+            Unit::Bytes,
+            metrics.store_disk.clone(),
+        );
         metrics
     }
 }
@@ -137,8 +143,7 @@ impl Metrics {
             self.store_disk.set(stats.disk_bytes as i64);
         }
         let mut text = String::new();
-        // Writing to a String does not fail.
-        drop(encode(&mut text, &self.registry));
+        encode(&mut text, &self.registry).expect("writing to a String does not fail");
         text
     }
 }

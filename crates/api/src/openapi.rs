@@ -29,7 +29,10 @@ pub fn openapi() -> String {
         ("/metrics", "Metrics for Prometheus"),
         ("/openapi.json", "This document"),
     ] {
-        paths.push((path.into(), json!({ "get": { "summary": summary, "responses": { "200": { "description": "OK" } } } })));
+        paths.push((
+            path.into(),
+            json!({ "get": { "summary": summary, "responses": { "200": { "description": "OK" } } } }),
+        ));
     }
     let document = json!({
         "openapi": "3.1.0",
@@ -54,7 +57,8 @@ fn operation(path: &str, method: &str, summary: &str) -> Value {
     let outcome = json!({ "description": "OperationOutcome that says what is wrong, where, and what to do" });
     let ok = json!({ "description": "A resource, a Bundle, or nothing",
         "content": { "application/fhir+json": { "schema": { "type": "object" } } } });
-    let mut operation = json!({ "summary": summary, "responses": { "2XX": ok, "4XX": outcome.clone(), "5XX": outcome } });
+    let mut operation =
+        json!({ "summary": summary, "responses": { "2XX": ok, "4XX": outcome.clone(), "5XX": outcome } });
     let example = match (method, path) {
         ("post", "/{type}") | ("put", _) => {
             json!({ "resourceType": "Patient", "name": [{ "family": "Ito", "given": ["Aiko"] }], "birthDate": "1990-05-01" })

@@ -179,7 +179,9 @@ fn instance(
         ["$meta"] => only(get, Meta(ty, id), "GET, HEAD"),
         ["$meta-add"] => only(post, MetaAdd(ty, id), "POST"),
         ["$meta-delete"] => only(post, MetaDelete(ty, id), "POST"),
-        [other] if !other.starts_with(['$', '_']) => only(get, SearchCompartment(ty, id, searched(other)?), "GET, HEAD"),
+        [other] if !other.starts_with(['$', '_']) => {
+            only(get, SearchCompartment(ty, id, searched(other)?), "GET, HEAD")
+        }
         [other, "_search"] => only(post, SearchCompartment(ty, id, searched(other)?), "POST"),
         _ => Err(NoRoute::UnknownPath),
     }
@@ -216,7 +218,10 @@ mod tests {
                 let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
                 assert!(route(r4(), &method, path.trim_start_matches('/')).is_ok(), "{method} {path}");
             }
-            assert!(matches!(route(r4(), &Method::TRACE, path.trim_start_matches('/')), Err(NoRoute::Method(_))), "{path}");
+            assert!(
+                matches!(route(r4(), &Method::TRACE, path.trim_start_matches('/')), Err(NoRoute::Method(_))),
+                "{path}"
+            );
         }
     }
 }

@@ -18,7 +18,6 @@ use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-
 struct App {
     engine: Engine,
     config: Config,
@@ -103,7 +102,11 @@ async fn default_tenant(State(app): Shared, request: axum::extract::Request) -> 
     handle(&app, parts, body, tenant, "/fhir".into(), path).await
 }
 
-async fn other_tenant(State(app): Shared, Path(captured): Path<Vec<(String, String)>>, request: axum::extract::Request) -> Response {
+async fn other_tenant(
+    State(app): Shared,
+    Path(captured): Path<Vec<(String, String)>>,
+    request: axum::extract::Request,
+) -> Response {
     let (parts, body) = request.into_parts();
     let tenant = captured.into_iter().next().map(|(_, tenant)| tenant).unwrap_or_default();
     let prefix = format!("/t/{tenant}/fhir");
@@ -162,7 +165,9 @@ impl Drop for InFlight<'_> {
 /// The client's id when it is harmless, else a new one.
 fn request_id(headers: &HeaderMap) -> String {
     let given = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok());
-    let harmless = |id: &&str| (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
+    let harmless = |id: &&str| {
+        (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
+    };
     given.filter(harmless).map_or_else(|| uuid::Uuid::new_v4().to_string(), str::to_owned)
 }
 
@@ -188,13 +193,12 @@ async fn answer(
     let wanted = negotiate::wanted(&parts.headers, &query::pairs(&text)?)?;
     let base = format!("{}{prefix}", base_url(config, &parts));
     let is_post = parts.method == Method::POST;
-    let is_head = parts.method == Method::HEAD;
     let body = match parts.method {
         Method::GET | Method::HEAD | Method::DELETE => Vec::new(),
         _ => body::read(&parts.headers, body, config.body_bytes_max).await?,
     };
     let session = Session { tenant: TenantId(tenant), who, request_id, base };
-    let request = Request { session, headers: parts.headers, query: text, body, wanted, is_head, is_post };
+    let request = Request { session, headers: parts.headers, query: text, body, wanted, is_post };
     let answer = interactions::run(&app.engine, &request, interaction, &path).await?;
     Ok((answer, request.wanted.media))
 }
