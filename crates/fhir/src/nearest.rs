@@ -1,7 +1,13 @@
 //! The name somebody probably meant.
 
+/// Longer than any name; it bounds the work that a stranger's text can cause.
+const WORD_BYTES_MAX: usize = 64;
+
 /// The candidate with the smallest edit distance to `word`, if that is small enough to be a slip.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if word.len() > WORD_BYTES_MAX {
+        return None;
+    }
     let word = word.to_ascii_lowercase();
     let limit = 1 + word.len() / 4;
     candidates
@@ -48,6 +54,8 @@ mod tests {
         assert_eq!(nearest("brithdate", names), Some("birthdate"));
         assert_eq!(nearest("nmae", names), Some("name"));
         assert_eq!(nearest("zzzzzz", names), None);
+        let long = "x".repeat(WORD_BYTES_MAX + 1);
+        assert_eq!(nearest(&long, [long.as_str()]), None);
         assert_eq!(hint("genders", names), " (did you mean gender?)");
         assert_eq!(distance("abc", "acb"), 1);
     }

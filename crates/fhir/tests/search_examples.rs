@@ -12,7 +12,8 @@ use fhir::temporal::PartialDateTime;
 use proptest::prelude::*;
 use std::io::Read;
 
-const EXAMPLES: usize = 2_906;
+/// The archive holds 2,906 files; package-min-ver.json is no resource.
+const EXAMPLES: usize = 2_905;
 
 /// Calls `each` with the name and the bytes of every example.
 fn for_each_example(each: &mut dyn FnMut(&str, &[u8])) {

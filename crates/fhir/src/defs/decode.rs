@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `V` value set | url |
 //! | `C` code of the value set above | system, code |
-//! | `I` invariant | key, 1 = error, human text, expression |
+//! | `I` invariant | key (`key@2` where R4 uses one key twice), 1 = error, human text, expression |
 //! | `T` type | name, kind (`R`esource, `D`atatype, `P`rimitive, `B`ackbone), base, 1 = abstract, invariants |
 //! | `E` element of the type above | name, min, max (`*` = unbounded), 1 = choice, types, targets, value set, 1 = summary, 1 = modifier, invariants |
 //! | `P` search parameter | resource, code, type, targets, url, expression, documentation |
@@ -15,6 +15,7 @@
 //! | `O` compartment | owner |
 //! | `R` member of the compartment above | resource, codes of parameters |
 
+use super::members::Members;
 use super::{
     Compartment, Component, Definitions, ElementDef, Invariant, InvariantId, ParamDef, ParamId, ParamType, TypeDef,
     TypeId, TypeKind, ValueSet, ValueSetId,
@@ -82,8 +83,9 @@ impl Decoder {
                 self.defs.value_sets.last_mut().expect("a code follows its value set").codes.push(code);
             }
             "I" => {
-                let key = fields.next();
-                self.invariant_ids.insert(key, InvariantId(self.defs.invariants.len() as u16));
+                let id = fields.next();
+                self.invariant_ids.insert(id, InvariantId(self.defs.invariants.len() as u16));
+                let key = id.split('@').next().unwrap_or(id);
                 let (is_error, human, expression) = (fields.flag(), fields.next(), fields.next());
                 self.defs.invariants.push(Invariant { key, is_error, human, expression });
             }
@@ -122,7 +124,15 @@ impl Decoder {
         let base = self.type_ids.get(fields.next()).copied();
         let is_abstract = fields.flag();
         let invariants = fields.list().map(|key| self.invariant_ids[key]).collect();
-        self.defs.types.push(TypeDef { name, kind, base, is_abstract, elements: Vec::new(), invariants });
+        self.defs.types.push(TypeDef {
+            name,
+            kind,
+            base,
+            is_abstract,
+            elements: Vec::new(),
+            invariants,
+            members: Members::default(),
+        });
     }
 
     fn element(&mut self, mut fields: Fields) {
@@ -178,6 +188,10 @@ impl Decoder {
             let resource = self.defs.params[usize::from(composite.0)].resource;
             let param = self.defs.param_by_code(resource, code).expect("a component is a parameter of its resource");
             self.defs.params[usize::from(composite.0)].components.push(Component { param, expression });
+        }
+        let names: Vec<&'static str> = self.defs.types.iter().map(|ty| ty.name).collect();
+        for ty in &mut self.defs.types {
+            ty.members = Members::new(&ty.elements, |id| names[usize::from(id.0)]);
         }
         self.defs.types_by_name = self.type_ids;
         self.defs.fingerprint = self.hash;

