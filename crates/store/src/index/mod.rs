@@ -51,6 +51,8 @@ pub(crate) struct Limits {
     pub(crate) table_bytes_max: usize,
     /// Or of this many versions: they are what is replayed from the log after a restart.
     pub(crate) table_versions_max: usize,
+    /// Or after this long without a change: memory is given back, and a start has nothing to replay.
+    pub(crate) idle_us: i64,
     /// Closed tables waiting to be written before [`Index::is_overloaded`].
     pub(crate) frozen_max: usize,
     /// Neighbouring segments of about the same size before they are merged.
@@ -72,6 +74,7 @@ impl Default for Limits {
         Limits {
             table_bytes_max: 24 << 20,
             table_versions_max: 16_384,
+            idle_us: 30 * 1_000_000,
             frozen_max: 8,
             merge_segments: 4,
             snapshot_us: 10 * 60 * 1_000_000,
@@ -105,6 +108,8 @@ pub(crate) struct Index {
 struct Maintenance {
     applied: u64,
     next_segment: u64,
+    /// The newest version seen by the last maintenance that saw a new one, and when that was.
+    last_change: (Seq, i64),
     /// Merged away, still read by somebody.
     retired: Vec<Arc<Segment>>,
 }
@@ -170,6 +175,7 @@ impl Index {
             maintenance: Mutex::new(Maintenance {
                 applied: manifest.applied,
                 next_segment: manifest.next_segment.max(1),
+                last_change: (manifest.applied, i64::MAX),
                 retired: Vec::new(),
             }),
             reader,
@@ -246,6 +252,12 @@ impl Index {
         let mut maintenance = self.maintenance.lock();
         self.expire_snapshots(now_us, maintenance.applied);
         self.remove_retired(&mut maintenance)?;
+        let visible = self.visible();
+        if maintenance.last_change.0 != visible {
+            maintenance.last_change = (visible, now_us);
+        } else if now_us.saturating_sub(maintenance.last_change.1) >= self.limits.idle_us {
+            self.freeze();
+        }
         while !self.state.load().frozen.is_empty() {
             self.flush_oldest(&mut maintenance)?;
         }

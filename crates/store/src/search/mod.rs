@@ -8,6 +8,8 @@ mod page;
 mod properties;
 mod sort;
 #[cfg(test)]
+mod stored;
+#[cfg(test)]
 mod tests;
 
 use crate::embedded::Shared;
@@ -46,6 +48,9 @@ pub(crate) struct Found {
 impl Resources for Shared {
     fn values(&self, seq: Seq, param: ParamId) -> Result<Vec<Value>, StoreError> {
         let Some(stored) = self.reading(|connection| self.by_seq(connection, seq))? else { return Ok(Vec::new()) };
+        if fhir::defs::r4().param(param).code == "_id" {
+            return Ok(vec![Value::Token { system: None, code: stored.id }]);
+        }
         let limits = Limits { bytes_max: usize::MAX, ..Limits::default() };
         // A deleted version has no body, and no values.
         let document = Document::parse(&stored.body, &limits);

@@ -257,6 +257,16 @@ fn dead_versions_leave_the_segments() {
 }
 
 #[test]
+fn what_is_only_in_memory_is_written_when_nothing_happens() {
+    let world = family();
+    for (now_us, pending) in [(0, 6), (29_999_999, 6), (30_000_000, 0)] {
+        world.index.maintain(now_us).unwrap();
+        assert_eq!(world.index.pending(), pending);
+    }
+    assert_eq!((world.index.segments(), world.index.applied()), (1, 6));
+}
+
+#[test]
 fn only_the_right_key_opens() {
     let world = family();
     world.index.flush().unwrap();
