@@ -1,7 +1,7 @@
 //! What must be refused, where, and with which words.
 
 use fhir::defs;
-use fhir::json::{Document, Limits};
+use fhir::json::{Document, Limits, Value};
 use fhir::outcome::Issue;
 use fhir::validate::{ISSUES_MAX, Level, validate};
 
@@ -249,4 +249,45 @@ fn the_number_of_issues_is_bounded() {
     let names = vec!["1"; 5_000].join(",");
     let text = format!(r#"{{"resourceType":"Patient","name":[{{"given":[{names}]}}],"identifier":[{names}]}}"#);
     assert_eq!(issues(&text, Level::Full).len(), ISSUES_MAX);
+}
+
+/// Puts `with` in the place of the value number `at`, counted in document order; what is left of the count.
+fn replace(value: &mut Value, at: usize, with: &Value) -> Option<usize> {
+    if at == 0 {
+        *value = with.clone();
+        return None;
+    }
+    let inner: Vec<&mut Value> = match value {
+        Value::Array(items) => items.iter_mut().collect(),
+        Value::Object(members) => members.iter_mut().map(|(_, value)| value).collect(),
+        _ => Vec::new(),
+    };
+    inner.into_iter().try_fold(at - 1, |left, value| replace(value, left, with))
+}
+
+#[test]
+fn nothing_empty_passes_anywhere() {
+    let whole = Value::parse(
+        r##"{"resourceType":"Observation","id":"a","meta":{"tag":[{"code":"t"}]},"contained":[{"resourceType":"Patient",
+        "id":"p","name":[{"given":["a",null],"_given":[null,{"id":"1"}]}]}],"extension":[{"url":"x","valueBoolean":true}],
+        "status":"final","code":{"coding":[{"system":"s","code":"c"}]},"subject":{"reference":"#p"},
+        "component":[{"code":{"text":"x"},"valueQuantity":{"value":1.5}}]}"##,
+    )
+    .unwrap();
+    assert_eq!(issues(&whole.to_string(), Level::Full), []);
+    let mut places = 0;
+    for at in 0.. {
+        let mut changed = whole.clone();
+        if replace(&mut changed, at, &Value::Null).is_some() {
+            break;
+        }
+        places += 1;
+        for with in ["{}", "[]", "[[]]", "\"\""] {
+            let mut changed = whole.clone();
+            replace(&mut changed, at, &Value::parse(with).unwrap());
+            let changed = changed.to_string();
+            assert_ne!(issues(&changed, Level::Full), [], "{changed}");
+        }
+    }
+    assert_eq!(places, 38);
 }
