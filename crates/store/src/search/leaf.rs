@@ -43,6 +43,8 @@ pub(crate) enum Part {
     StringContains(Vec<u8>),
     StringExact(Vec<u8>),
     Exact(Vec<u8>),
+    /// The URL itself, and with any version if none is asked for.
+    Url(Vec<u8>),
     Reference {
         ty: Option<TypeId>,
         id: [u8; 8],
@@ -313,7 +315,8 @@ impl Part {
                 Part::Exact([&[kind::OF_TYPE], key::of_type_hash(keys, system, code, value).as_slice()].concat())
             }
             Test::Reference { ty, id } => Part::Reference { ty: *ty, id: key::id_hash(keys, id) },
-            Test::ReferenceUrl(url) => Part::Exact(bytes(kind::URL, url)),
+            Test::ReferenceUrl(url) if url.contains('|') => Part::Exact(bytes(kind::URL, url)),
+            Test::ReferenceUrl(url) => Part::Url(bytes(kind::URL, url)),
             Test::ReferenceIdentifier { system, value } => {
                 Part::token(keys, kind::IDENTIFIER, system, value.as_deref())
             }
@@ -350,6 +353,7 @@ impl Part {
             }
             Part::Exact(bytes) => vec![Range::point(with(&[bytes]))],
             Part::StartsWith(bytes) => vec![Range::prefix(with(&[bytes]))],
+            Part::Url(url) => vec![Range::point(with(&[url])), Range::prefix(with(&[url, b"|"]))],
             Part::Token { kind, code: Some(code), system: Some(system) } => {
                 vec![Range::point(with(&[&[*kind], code, system]))]
             }
@@ -373,7 +377,7 @@ impl Part {
                 [&[*kind][..], code.as_slice(), system.as_ref().map_or(&[][..], |system| system)].concat()
             }
             Part::Token { kind, .. } | Part::Interval { kind, .. } => vec![*kind],
-            Part::StartsWith(bytes) | Part::Exact(bytes) => bytes.clone(),
+            Part::StartsWith(bytes) | Part::Exact(bytes) | Part::Url(bytes) => bytes.clone(),
             Part::StringContains(_) => vec![kind::STRING],
             Part::StringExact(exact) => {
                 let normalized = std::str::from_utf8(exact).map(fhir::index::normalize).unwrap_or_default();
@@ -402,6 +406,7 @@ impl Part {
             Part::Interval { kind, test } => value_kind == kind && test.accepts_bytes(value),
             Part::StartsWith(prefix) => bytes.starts_with(prefix),
             Part::Exact(exact) => bytes == exact,
+            Part::Url(url) => bytes.strip_prefix(url.as_slice()).is_some_and(|rest| matches!(rest, [] | [b'|', ..])),
             Part::StringContains(part) => {
                 let end = value.iter().position(|byte| *byte == 0).unwrap_or(value.len());
                 *value_kind == kind::STRING && contains(&value[..end], part)

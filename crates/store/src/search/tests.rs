@@ -9,6 +9,7 @@ use fhir::defs::{ParamId, TypeId};
 use fhir::index::{Entry, Value};
 use fhir::query::{Comparator, DateTest, Filter, Sort, SortBy, SystemTest, Test};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 pub(super) const PATIENT: TypeId = TypeId(1);
 pub(super) const OBSERVATION: TypeId = TypeId(2);
@@ -307,4 +308,54 @@ fn explain_shows_sizes_and_no_values() {
     let text = world.index.explain(&world, &request).unwrap();
     assert!(text.contains("match param 10: 2") && text.contains("found: 2"), "{text}");
     assert!(!text.contains("me\""), "{text}");
+}
+
+#[test]
+fn searches_are_exact_while_others_write_and_merge() {
+    const IDS: u64 = 100;
+    let limits = Limits { table_versions_max: 64, merge_segments: 2, idle_us: i64::MAX, ..Limits::default() };
+    let world = World::new(limits);
+    let versions: Vec<Applied> = (1..=8_000)
+        .map(|seq| Applied {
+            seq,
+            ty: PATIENT,
+            id: (seq % IDS).to_string(),
+            op: if seq <= IDS { Op::Create } else { Op::Update },
+            prev: seq.saturating_sub(IDS),
+            at_us: 0,
+            entries: vec![name("Meyer"), birth(seq as i64)],
+        })
+        .collect();
+    let is_done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            versions.chunks(7).for_each(|chunk| world.index.insert(chunk));
+            is_done.store(true, Ordering::Release);
+        });
+        scope.spawn(|| {
+            while !is_done.load(Ordering::Acquire) {
+                world.index.maintain(0).unwrap();
+            }
+        });
+        for filter in [starts("mey"), Filter::Not(Box::new(Filter::Missing(BIRTH)))] {
+            let (world, is_done) = (&world, &is_done);
+            scope.spawn(move || {
+                while !is_done.load(Ordering::Acquire) {
+                    let request = SearchRequest {
+                        types: &[PATIENT],
+                        filter: &filter,
+                        sort: &[Sort { by: SortBy::Param(BIRTH), descending: true }],
+                        cursor: None,
+                        limit: 3,
+                        total: true,
+                    };
+                    let found = world.search(&request, 0).unwrap();
+                    let newest: Vec<Seq> = (0..3).filter_map(|n| found.snapshot.checked_sub(n)).collect();
+                    assert_eq!(found.total, Some(found.snapshot.min(IDS)));
+                    assert!(found.snapshot < 3 || found.seqs == newest, "{:?} at {}", found.seqs, found.snapshot);
+                }
+            });
+        }
+    });
+    assert!(world.index.applied() > 0);
 }
