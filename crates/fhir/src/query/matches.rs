@@ -57,7 +57,7 @@ pub fn passes(value: &Value, test: &Test) -> bool {
         (Test::Reference { ty, id }, Value::Reference { ty: of, id: found }) => {
             ty.is_none_or(|ty| ty == *of) && id == found
         }
-        (Test::ReferenceUrl(url), Value::ReferenceUrl(found)) => url == found,
+        (Test::ReferenceUrl(url), Value::ReferenceUrl(found)) => is_version_of(found, url),
         (Test::ReferenceIdentifier { system, value }, Value::ReferenceIdentifier { system: of, value: found }) => {
             same_system(system, of.as_deref()) && value.as_ref().is_none_or(|value| value == found)
         }
@@ -126,6 +126,11 @@ fn quantity(comparator: Comparator, range: (f64, f64), unit: &UnitTest, found: &
         }
     };
     same_unit && compare(comparator, range, (found.low, found.high))
+}
+
+/// `found` is `url`, or any version of it when `url` names none.
+fn is_version_of(found: &str, url: &str) -> bool {
+    found.strip_prefix(url).is_some_and(|rest| rest.is_empty() || (rest.starts_with('|') && !url.contains('|')))
 }
 
 /// `uri` is `base` or starts with it at a path boundary.
@@ -219,6 +224,7 @@ mod tests {
     fn near_is_a_great_circle() {
         let paris_to_london = distance_m((48.8566, 2.3522), (51.5074, -0.1278));
         assert!((paris_to_london - 343_500.0).abs() < 1_000.0);
+        assert!(is_version_of("u|1", "u") && is_version_of("u|1", "u|1") && !is_version_of("u", "u|1"));
         assert!(is_below("http://a/b/c", "http://a/b") && !is_below("http://a/bc", "http://a/b"));
     }
 }

@@ -54,6 +54,8 @@ pub(crate) enum Part {
         unit: PartUnit,
     },
     UriAbove(Vec<u8>),
+    /// Without slashes at its end.
+    UriBelow(Vec<u8>),
     Composite(Vec<Part>),
     Near {
         latitude: f64,
@@ -187,8 +189,11 @@ impl Leaf {
             Test::UriAbove(uri) => {
                 let bytes = key::text(uri);
                 let head = key::head(param, kind::URI);
-                let ends = (1..=bytes.len()).filter(|end| is_boundary(&bytes, *end));
-                let ranges = ends.map(|end| Range::point([&head, &bytes[..end]].concat()));
+                let ends = (0..=bytes.len()).filter(|end| matches!(bytes[*end..], [] | [b'/', ..]));
+                // A stored URI may end with slashes, which do not count.
+                let slashes = [&b""[..], b"/", b"//"];
+                let above = ends.flat_map(|end| slashes.map(|slash| [&head, &bytes[..end], slash].concat()));
+                let ranges = above.map(Range::point);
                 Ok(Leaf { ranges: ranges.collect(), check: Check::Nothing })
             }
             _ => {
@@ -291,9 +296,16 @@ fn quantity(
     Ok(Leaf { ranges, check: Check::LastInterval(test) })
 }
 
-/// Whether a URI that ends at `end` is above `uri`: itself, or up to a `/`.
-fn is_boundary(uri: &[u8], end: usize) -> bool {
-    end == uri.len() || uri[end] == b'/' || uri[end - 1] == b'/'
+/// Whether `uri` is `base` or continues it after a `/`.
+fn is_below(uri: &[u8], base: &[u8]) -> bool {
+    uri.strip_prefix(trimmed(base)).is_some_and(|rest| matches!(rest, [] | [b'/', ..]))
+}
+
+fn trimmed(mut uri: &[u8]) -> &[u8] {
+    while let [rest @ .., b'/'] = uri {
+        uri = rest;
+    }
+    uri
 }
 
 impl Part {
@@ -332,7 +344,7 @@ impl Part {
                 unit: PartUnit::prepare(keys, *comparator, unit),
             },
             Test::Uri(uri) => Part::Exact(bytes(kind::URI, uri)),
-            Test::UriBelow(uri) => Part::StartsWith(bytes(kind::URI, uri)),
+            Test::UriBelow(uri) => Part::UriBelow(trimmed(&key::text(uri)).to_vec()),
             Test::UriAbove(uri) => Part::UriAbove(key::text(uri)),
             Test::Composite(tests) => Part::Composite(tests.iter().map(|test| Part::prepare(keys, test)).collect()),
             Test::Near { latitude, longitude, radius_m } => {
@@ -353,6 +365,10 @@ impl Part {
             }
             Part::Exact(bytes) => vec![Range::point(with(&[bytes]))],
             Part::StartsWith(bytes) => vec![Range::prefix(with(&[bytes]))],
+            Part::UriBelow(uri) => {
+                let uri = with(&[&[kind::URI], uri]);
+                vec![Range::prefix([uri.as_slice(), b"/"].concat()), Range::point(uri)]
+            }
             Part::Url(url) => vec![Range::point(with(&[url])), Range::prefix(with(&[url, b"|"]))],
             Part::Token { kind, code: Some(code), system: Some(system) } => {
                 vec![Range::point(with(&[&[*kind], code, system]))]
@@ -385,7 +401,7 @@ impl Part {
             }
             Part::Reference { .. } => vec![kind::REFERENCE],
             Part::Quantity { .. } => vec![kind::QUANTITY],
-            Part::UriAbove(_) => vec![kind::URI],
+            Part::UriAbove(_) | Part::UriBelow(_) => vec![kind::URI],
             Part::Composite(parts) => {
                 let first = parts.first().map(Part::prefix).unwrap_or_default();
                 [&[kind::COMPOSITE], first.as_slice()].concat()
@@ -422,9 +438,8 @@ impl Part {
                     && value[2..] == *id
             }
             Part::Quantity { test, unit } => *value_kind == kind::QUANTITY && unit.accepts(test, value),
-            Part::UriAbove(uri) => {
-                *value_kind == kind::URI && !value.is_empty() && uri.starts_with(value) && is_boundary(uri, value.len())
-            }
+            Part::UriAbove(uri) => *value_kind == kind::URI && is_below(uri, value),
+            Part::UriBelow(uri) => *value_kind == kind::URI && is_below(value, uri),
             Part::Composite(parts) => {
                 *value_kind == kind::COMPOSITE
                     && key::split_composite(value, parts.len())
@@ -487,7 +502,7 @@ fn position(bytes: &[u8]) -> Option<(f64, f64)> {
     Some((degrees(latitude), degrees(rest.first_chunk::<8>()?)))
 }
 
-const EARTH_RADIUS_M: f64 = 6_371_000.0;
+const EARTH_RADIUS_M: f64 = 6_371_008.8;
 const METRES_PER_DEGREE: f64 = EARTH_RADIUS_M * std::f64::consts::PI / 180.0;
 
 /// Great-circle distance (haversine) of two places in degrees.
