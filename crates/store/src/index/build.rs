@@ -14,6 +14,9 @@ use std::sync::Arc;
 /// Blocks handed to the storage at once: small enough that commits in between do not wait long.
 const WRITE_BLOCKS: usize = 16;
 
+/// Keys merged before other work gets its turn; few in tests, whose merges are small.
+const KEYS_BETWEEN: u64 = if cfg!(test) { 16 } else { 32_768 };
+
 /// Takes keys in ascending order, writes blocks.
 struct Writer<'a> {
     reader: &'a Arc<Reader>,
@@ -195,12 +198,13 @@ pub(crate) fn from_table(reader: &Arc<Reader>, id: u64, min: u32, table: &Table)
     writer.finish()
 }
 
-/// One segment out of several neighbours, oldest first, without the ordinals in `dead`.
+/// One segment out of several neighbours, oldest first, without the ordinals in `dead`. `between` runs now and then.
 pub(crate) fn merge(
     reader: &Arc<Reader>,
     id: u64,
     segments: &[Arc<Segment>],
     dead: &RoaringBitmap,
+    between: &mut dyn FnMut() -> Result<(), StoreError>,
 ) -> Result<Segment, StoreError> {
     let min = segments.iter().map(|segment| segment.info.min).min().unwrap_or(0);
     let max = segments.iter().map(|segment| segment.info.max).max().unwrap_or(0);
@@ -216,6 +220,9 @@ pub(crate) fn merge(
                 merged.add(&key, cursor.posting(), dead);
                 cursor.advance()?;
             }
+        }
+        if writer.info.keys.is_multiple_of(KEYS_BETWEEN) {
+            between()?;
         }
         // Summaries are made anew.
         if key.get(2) != Some(&kind::SUMMARY) {

@@ -114,6 +114,13 @@ struct Maintenance {
     retired: Vec<Arc<Segment>>,
 }
 
+impl Maintenance {
+    fn take_id(&mut self) -> u64 {
+        self.next_segment += 1;
+        self.next_segment - 1
+    }
+}
+
 /// Replaced as a whole; searches hold on to the one they began with.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct State {
@@ -258,9 +265,7 @@ impl Index {
         } else if now_us.saturating_sub(maintenance.last_change.1) >= self.limits.idle_us {
             self.freeze();
         }
-        while !self.state.load().frozen.is_empty() {
-            self.flush_oldest(&mut maintenance)?;
-        }
+        self.flush_waiting(&mut maintenance)?;
         let candidates = self.merge_candidates(&self.state.load());
         match candidates {
             Some(range) => self.merge(&mut maintenance, range),
@@ -272,8 +277,12 @@ impl Index {
     pub(crate) fn flush(&self) -> Result<(), StoreError> {
         let mut maintenance = self.maintenance.lock();
         self.freeze();
+        self.flush_waiting(&mut maintenance)
+    }
+
+    fn flush_waiting(&self, maintenance: &mut Maintenance) -> Result<(), StoreError> {
         while !self.state.load().frozen.is_empty() {
-            self.flush_oldest(&mut maintenance)?;
+            self.flush_oldest(maintenance)?;
         }
         Ok(())
     }
@@ -293,7 +302,7 @@ impl Index {
     fn flush_oldest(&self, maintenance: &mut Maintenance) -> Result<(), StoreError> {
         let state = self.state.load_full();
         let Some(frozen) = state.frozen.first() else { return Ok(()) };
-        let id = maintenance.next_segment;
+        let id = maintenance.take_id();
         let min = ordinal_of(maintenance.applied).saturating_add(1);
         let segment = Arc::new(build::from_table(&self.reader, id, min, frozen)?);
         let mut segments = state.segments.clone();
@@ -304,9 +313,13 @@ impl Index {
     fn merge(&self, maintenance: &mut Maintenance, range: std::ops::Range<usize>) -> Result<(), StoreError> {
         let state = self.state.load_full();
         let dead = self.live.read().as_of(ordinal_of(maintenance.applied)).dead();
-        let id = maintenance.next_segment;
-        let merged = Arc::new(build::merge(&self.reader, id, &state.segments[range.clone()], &dead)?);
-        let mut segments = state.segments.clone();
+        let id = maintenance.take_id();
+        // A long merge must not keep tables waiting.
+        let mut between = || self.flush_waiting(maintenance);
+        let merged = build::merge(&self.reader, id, &state.segments[range.clone()], &dead, &mut between)?;
+        // What was written meanwhile stands behind.
+        let mut segments = self.state.load().segments.clone();
+        let merged = Arc::new(merged);
         maintenance.retired.extend(segments.splice(range, [merged]));
         let applied = maintenance.applied;
         self.publish(maintenance, segments, applied, 0)
@@ -324,13 +337,12 @@ impl Index {
             fingerprint: self.schema.fingerprint,
             applied,
             horizon: self.horizon(),
-            next_segment: maintenance.next_segment + 1,
+            next_segment: maintenance.next_segment,
             segments: segments.iter().map(|segment| segment.info).collect(),
             live: self.live.read().as_of(ordinal_of(applied)),
         };
         let sealed = self.reader.keys.seal(MANIFEST, &manifest.encode())?;
         self.reader.storage.publish(sealed)?;
-        maintenance.next_segment += 1;
         maintenance.applied = applied;
         let _change = self.change.lock();
         let mut state = State::clone(&self.state.load());
