@@ -1,12 +1,33 @@
 //! The one door: every read and write of clinical data goes through [`Engine`] with a [`Session`].
 
 mod api;
+mod audit;
+mod bundle;
+mod conditional;
+mod create;
+mod delete;
+mod edits;
+mod error;
+mod everything;
+mod history;
+mod include;
+mod meta;
+mod patch;
+mod policy;
+mod prepare;
+mod read;
+mod search;
+mod subset;
+mod terminology;
+mod trail;
+mod update;
+mod validate;
 
 pub use api::*;
 
 use fhir::defs::TypeId;
-use fhir::outcome::Issue;
 use std::sync::Arc;
+use store::{Clock, Store};
 
 /// Settings of the engine.
 #[derive(Clone, Debug)]
@@ -26,10 +47,69 @@ pub enum Validation {
     Full,
 }
 
+/// Fills a slice with random bytes: the system's generator in production, a seeded one in tests.
+pub type Random = Arc<dyn Fn(&mut [u8]) + Send + Sync>;
+
 /// See the module documentation. Cheap to clone.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Engine {
-    _inner: Arc<Options>,
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Store,
+    options: Options,
+    clock: Arc<dyn Clock>,
+    random: Random,
+    policy: policy::Policy,
+    known: policy::KnownTenants,
+    locks: conditional::Locks,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("options", &self.inner.options).finish_non_exhaustive()
+    }
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            validation: Validation::Full,
+            transaction_entries_max: 20_000,
+            page_default: 20,
+            page_max: 1_000,
+            includes_max: 1_000,
+        }
+    }
+}
+
+impl Engine {
+    pub fn new(store: Store, options: Options, clock: Arc<dyn Clock>, random: Random) -> Engine {
+        let policy = policy::Policy::local_admin();
+        Engine { inner: Arc::new(Inner { store, options, clock, random, policy, known: Default::default(), locks: Default::default() }) }
+    }
+
+    pub(crate) fn options(&self) -> &Options {
+        &self.inner.options
+    }
+
+    pub(crate) fn now_us(&self) -> i64 {
+        self.inner.clock.now_us()
+    }
+
+    /// A UUIDv7: ids of one type sort by the time of their creation.
+    pub(crate) fn new_id(&self) -> String {
+        let mut random = [0; 10];
+        (self.inner.random)(&mut random);
+        let millis = u64::try_from(self.now_us() / 1_000).unwrap_or(0);
+        uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid().to_string()
+    }
+
+    /// Numbers about the tenant for the start page and `/metrics`: no clinical data, hence no audit record.
+    pub async fn stats(&self, session: &Session) -> Result<store::Stats, Error> {
+        Ok(self.tenant(session)?.stats().await?)
+    }
 }
 
 /// The body of a patch request.
@@ -74,113 +154,6 @@ pub struct HistoryPage {
 #[derive(Clone, Debug)]
 pub struct BundleResponse {
     pub json: Vec<u8>,
-}
-
-macro_rules! pending {
-    () => {
-        unreachable!("filled in by the engine work")
-    };
-}
-
-impl Engine {
-    pub async fn read(&self, _session: &Session, _ty: TypeId, _id: &str) -> Result<Resource, Error> {
-        pending!()
-    }
-
-    pub async fn vread(&self, _session: &Session, _ty: TypeId, _id: &str, _version: u64) -> Result<Resource, Error> {
-        pending!()
-    }
-
-    /// `body`: JSON from outside. Answers 201-like [`Change::Created`] or [`Change::Existed`] (If-None-Exist).
-    pub async fn create(
-        &self,
-        _session: &Session,
-        _ty: TypeId,
-        _body: &[u8],
-        _precondition: &Precondition,
-    ) -> Result<Written, Error> {
-        pending!()
-    }
-
-    /// `id` is `None` for a conditional update.
-    pub async fn update(
-        &self,
-        _session: &Session,
-        _ty: TypeId,
-        _id: Option<&str>,
-        _body: &[u8],
-        _precondition: &Precondition,
-    ) -> Result<Written, Error> {
-        pending!()
-    }
-
-    pub async fn patch(
-        &self,
-        _session: &Session,
-        _ty: TypeId,
-        _id: Option<&str>,
-        _patch: Patch<'_>,
-        _precondition: &Precondition,
-    ) -> Result<Written, Error> {
-        pending!()
-    }
-
-    /// Idempotent. A conditional delete (`id` `None`) of several matches deletes all of them.
-    pub async fn delete(
-        &self,
-        _session: &Session,
-        _ty: TypeId,
-        _id: Option<&str>,
-        _precondition: &Precondition,
-    ) -> Result<Written, Error> {
-        pending!()
-    }
-
-    pub async fn search(&self, _session: &Session, _search: &Search<'_>) -> Result<Page, Error> {
-        pending!()
-    }
-
-    pub async fn history(&self, _session: &Session, _history: &History) -> Result<HistoryPage, Error> {
-        pending!()
-    }
-
-    /// A Bundle of type `batch` or `transaction`.
-    pub async fn bundle(&self, _session: &Session, _body: &[u8]) -> Result<BundleResponse, Error> {
-        pending!()
-    }
-
-    /// Patient or Encounter `$everything`: `_since`, `_type`, `_count`, `start`, `end` in `pairs`.
-    pub async fn everything(
-        &self,
-        _session: &Session,
-        _ty: TypeId,
-        _id: Option<&str>,
-        _pairs: &[(String, String)],
-        _cursor: Option<&str>,
-    ) -> Result<Page, Error> {
-        pending!()
-    }
-
-    /// `$validate`: never an error for an invalid resource; the issues say it.
-    pub async fn validate(&self, _session: &Session, _ty: Option<TypeId>, _body: &[u8]) -> Result<Vec<Issue>, Error> {
-        pending!()
-    }
-
-    /// `$meta`, `$meta-add`, `$meta-delete` on an instance; answers Parameters with the meta.
-    pub async fn meta(
-        &self,
-        _session: &Session,
-        _ty: TypeId,
-        _id: &str,
-        _change: MetaChange<'_>,
-    ) -> Result<Vec<u8>, Error> {
-        pending!()
-    }
-
-    /// For the start page and `/metrics`.
-    pub async fn stats(&self, _session: &Session) -> Result<store::Stats, Error> {
-        pending!()
-    }
 }
 
 /// What to do with a resource's meta.

@@ -1,0 +1,177 @@
+//! `$everything` of a Patient or an Encounter.
+
+use crate::audit::{self, Access};
+use crate::search::compartment;
+use crate::{Engine, Error, Page, Resource, Session};
+use fhir::defs::{self, ParamType, TypeId};
+use fhir::outcome::Issue;
+use fhir::query::{Comparator, DateTest, Filter, Test};
+use fhir::temporal::PartialDateTime;
+use std::collections::HashSet;
+use store::{SearchRequest, Tenant};
+
+/// Parameters that say when care happened, the first that a type has counts.
+const CARE_DATES: [&str; 8] =
+    ["date", "period", "authored", "authoredon", "effective-time", "recorded-date", "onset-date", "created"];
+
+#[derive(Debug, Default)]
+struct Wanted {
+    since: Option<DateTest>,
+    start: Option<DateTest>,
+    end: Option<DateTest>,
+    types: Option<Vec<TypeId>>,
+    count: Option<u32>,
+}
+
+impl Engine {
+    /// `_since`, `_type`, `_count`, `start`, `end` in `pairs`. The first page begins with the patient or encounter itself; then
+    /// follows its compartment, newest first. `includes` has what the resources of the page refer to outside the compartment, so that
+    /// the same Practitioner may come again with a later page. Without `id`: all patients or encounters with their compartments.
+    pub async fn everything(
+        &self,
+        session: &Session,
+        ty: TypeId,
+        id: Option<&str>,
+        pairs: &[(String, String)],
+        cursor: Option<&str>,
+    ) -> Result<Page, Error> {
+        let name = defs::r4().ty(ty).name;
+        let entity = id.map_or_else(|| name.to_owned(), |id| audit::entity(ty, id));
+        let mut access = Access::new(session, "$everything", entity).with_query(pairs);
+        let tenant = self.admit(&access, Some(ty)).await?;
+        let result = self.everything_in(&tenant, &mut access, ty, id, pairs, cursor).await;
+        self.note_result(&tenant, &access, &result).await;
+        result
+    }
+
+    async fn everything_in(
+        &self,
+        tenant: &Tenant,
+        access: &mut Access<'_>,
+        ty: TypeId,
+        id: Option<&str>,
+        pairs: &[(String, String)],
+        cursor: Option<&str>,
+    ) -> Result<Page, Error> {
+        if !matches!(defs::r4().ty(ty).name, "Patient" | "Encounter") {
+            return Err(Error::new(404, "not-supported", "$everything is there for Patient and Encounter"));
+        }
+        let wanted = Wanted::parse(pairs)?;
+        let mut matches = Vec::new();
+        if let Some(id) = id {
+            let focus = self.read_live(tenant, ty, id).await?;
+            access.patient = audit::patient_in(ty, id, &focus.body);
+            matches.extend(cursor.is_none().then_some(focus));
+        }
+        let (types, filter) = wanted.filter(ty, id)?;
+        let limit = wanted.count.unwrap_or(self.options().page_max).clamp(1, self.options().page_max) as usize;
+        let request = SearchRequest { types: &types, filter: &filter, sort: &[], cursor, limit, total: true };
+        let found = tenant.search(&request).await?;
+        matches.extend(found.hits.into_iter().filter(|hit| id.is_none_or(|id| hit.ty != ty || hit.id != id)));
+        let skip: HashSet<_> = id.map(|id| (ty, id.to_owned())).into_iter().collect();
+        let (mut includes, cut) = self.referred(tenant, &matches, skip).await?;
+        includes.retain(|resource| !types.contains(&resource.ty) && wanted.has(resource.ty));
+        let mut page = Page {
+            matches: matches.into_iter().map(Resource::from).collect(),
+            includes,
+            total: found.total.map(|total| total + u64::from(id.is_some())),
+            next: found.next,
+            previous: found.previous,
+            ..Page::default()
+        };
+        if cut {
+            page.warnings.push(Issue::warning("incomplete", "some referenced resources were left out: use a smaller _count"));
+        }
+        Ok(page)
+    }
+}
+
+impl Wanted {
+    fn parse(pairs: &[(String, String)]) -> Result<Wanted, Error> {
+        let mut wanted = Wanted::default();
+        for (name, value) in pairs {
+            match name.as_str() {
+                "_since" => wanted.since = Some(date(name, value, Comparator::Ge)?),
+                "start" => wanted.start = Some(date(name, value, Comparator::Ge)?),
+                "end" => wanted.end = Some(date(name, value, Comparator::Le)?),
+                "_count" => {
+                    let count = value.parse();
+                    wanted.count = Some(count.map_err(|_| Error::invalid("_count must be a whole number"))?);
+                }
+                "_type" => {
+                    let types = value.split(',').map(|name| {
+                        defs::r4()
+                            .resource_by_name(name)
+                            .ok_or_else(|| Error::invalid("_type names no R4 resource type: check the spelling"))
+                    });
+                    wanted.types = Some(types.collect::<Result<_, _>>()?);
+                }
+                "_format" | "_pretty" => {}
+                _ => {
+                    return Err(Error::invalid(
+                        "unknown parameter: $everything takes _since, _type, _count, start and end",
+                    ));
+                }
+            }
+        }
+        Ok(wanted)
+    }
+
+    fn has(&self, ty: TypeId) -> bool {
+        self.types.as_ref().is_none_or(|types| types.contains(&ty))
+    }
+
+    fn filter(&self, owner: TypeId, id: Option<&str>) -> Result<(Vec<TypeId>, Filter), Error> {
+        let defs = defs::r4();
+        let Some(definition) = defs.compartment(owner) else {
+            return Err(Error::new(404, "not-supported", "this type has no compartment"));
+        };
+        let members = definition.members.iter().filter(|(_, params)| !params.is_empty());
+        let mut types: Vec<TypeId> = members.map(|(ty, _)| *ty).filter(|ty| self.has(*ty)).collect();
+        let mut parts = Vec::new();
+        for ty in &types {
+            let inside = compartment(owner, id, &mut vec![*ty])?;
+            parts.push(Filter::And(std::iter::once(inside).chain(self.care_dates(*ty)).collect()));
+        }
+        if id.is_none() && self.has(owner) {
+            if !types.contains(&owner) {
+                types.push(owner);
+            }
+            // Every resource of the owner's type: whether it has an identifier or not.
+            let any = defs.param_by_code(owner, "identifier").map(|param| {
+                let missing = Filter::Missing(param);
+                Filter::Or(vec![Filter::Not(Box::new(missing.clone())), missing])
+            });
+            parts.extend(any);
+        }
+        let mut filter = Filter::Or(parts);
+        if let Some(since) = &self.since {
+            filter = Filter::And(vec![filter, Filter::LastUpdated(since.clone())]);
+        }
+        Ok((types, filter))
+    }
+
+    /// A resource without a care date belongs to every period.
+    fn care_dates(&self, ty: TypeId) -> Vec<Filter> {
+        let defs = defs::r4();
+        let dates = CARE_DATES.iter().filter_map(|code| defs.param_by_code(ty, code));
+        let Some(param) = dates.into_iter().find(|param| defs.param(*param).ty == ParamType::Date) else {
+            return Vec::new();
+        };
+        let tests = [&self.start, &self.end].into_iter().flatten();
+        tests
+            .map(|test| {
+                let test = Filter::Match { param, test: Test::Date(test.clone()) };
+                Filter::Or(vec![test, Filter::Missing(param)])
+            })
+            .collect()
+    }
+}
+
+fn date(name: &str, value: &str, comparator: Comparator) -> Result<DateTest, Error> {
+    let (start, end) = PartialDateTime::parse(value)
+        .ok_or_else(|| Error::invalid(format!("{name} must be a date such as 2026-11-24")))?
+        .range_us();
+    Ok(DateTest { comparator, start, end })
+}
+

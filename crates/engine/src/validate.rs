@@ -1,0 +1,52 @@
+//! `$validate`, and the check that every write passes.
+
+use crate::audit::Access;
+use crate::prepare;
+use crate::{Engine, Error, Session, Validation};
+use fhir::defs::{self, TypeId};
+use fhir::json::{Document, Limits, Node};
+use fhir::outcome::{Issue, Severity};
+
+impl Engine {
+    /// Never an error for an invalid resource: the issues say it. The body is the resource, or Parameters with it as `resource`.
+    pub async fn validate(&self, session: &Session, ty: Option<TypeId>, body: &[u8]) -> Result<Vec<Issue>, Error> {
+        let entity = ty.map_or_else(String::new, |ty| defs::r4().ty(ty).name.to_owned());
+        let access = Access::new(session, "$validate", entity);
+        let tenant = self.admit(&access, ty).await?;
+        let result = self.validate_in(ty, body);
+        self.note_result(&tenant, &access, &result).await;
+        result
+    }
+
+    fn validate_in(&self, ty: Option<TypeId>, body: &[u8]) -> Result<Vec<Issue>, Error> {
+        let document = match Document::parse(body, &Limits::default()) {
+            Ok(document) => document,
+            Err(error) => return Ok(Error::from(error).issues),
+        };
+        let root = wrapped(document.root(), ty).unwrap_or(document.root());
+        let name = root.str("resourceType").unwrap_or_default();
+        let Some(ty) = ty.or_else(|| defs::r4().resource_by_name(&name)) else {
+            let text = "resourceType is missing or no R4 resource type: set it to the type that is meant";
+            return Ok(vec![Issue::error("structure", text)]);
+        };
+        if let Err(error) = prepare::check_type(root, ty) {
+            return Ok(error.issues);
+        }
+        let mut issues = self.issues(root);
+        if issues.iter().all(|issue| issue.severity < Severity::Warning) {
+            issues.push(Issue::information("informational", "no problems found"));
+        }
+        Ok(issues)
+    }
+}
+
+/// The resource inside a Parameters wrapper.
+fn wrapped(root: Node<'_>, ty: Option<TypeId>) -> Option<Node<'_>> {
+    let is_wrapper = root.str("resourceType").as_deref() == Some("Parameters");
+    let wants_wrapper = ty.is_some_and(|ty| defs::r4().ty(ty).name == "Parameters");
+    if !is_wrapper || wants_wrapper {
+        return None;
+    }
+    let mut parameters = root.get("parameter")?.items();
+    parameters.find(|parameter| parameter.str("name").as_deref() == Some("resource"))?.get("resource")
+}
