@@ -112,8 +112,7 @@ impl Engine {
             now: self.now_us(),
             own_bases: &own_bases,
         };
-        let query =
-            query::parse(context, &pairs(criteria)).map_err(|issues| Error::from_issues(400, issues))?;
+        let query = query::parse(context, &pairs(criteria)).map_err(|issues| Error::from_issues(400, issues))?;
         if query.filter == Filter::All {
             return Err(Error::new(
                 412,
@@ -153,7 +152,9 @@ fn decode(text: &str) -> String {
     let mut at = 0;
     while at < bytes.len() {
         let escaped = match bytes[at] {
-            b'%' => bytes.get(at + 1..at + 3).and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok()),
+            b'%' => {
+                bytes.get(at + 1..at + 3).and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok())
+            }
             _ => None,
         };
         match (escaped, bytes[at]) {
@@ -185,10 +186,10 @@ mod tests {
     async fn a_key_is_held_by_one_and_forgotten_afterwards() {
         let locks = Locks::default();
         let first = locks.lock("k".into()).await;
-        let waiting = std::pin::pin!(locks.lock("k".into()));
         let other = locks.lock("other".into()).await;
-        let polled = tokio::time::timeout(std::time::Duration::from_millis(1), waiting).await;
-        assert!(polled.is_err());
+        // A caller who gives up waiting must not keep the key.
+        let waited = tokio::time::timeout(std::time::Duration::from_millis(1), locks.lock("k".into())).await;
+        assert!(waited.is_err());
         drop((first, other));
         drop(locks.lock("k".into()).await);
         assert!(locks.held.lock().unwrap().is_empty());

@@ -88,12 +88,7 @@ impl Engine {
         Ok(doomed)
     }
 
-    async fn delete_all(
-        &self,
-        tenant: &Tenant,
-        access: &mut Access<'_>,
-        doomed: &[Stored],
-    ) -> Result<Written, Error> {
+    async fn delete_all(&self, tenant: &Tenant, access: &mut Access<'_>, doomed: &[Stored]) -> Result<Written, Error> {
         let Some(first) = doomed.first() else { return Ok(Written { change: Change::Deleted, resource: None }) };
         let mut batch = Batch::default();
         for stored in doomed {

@@ -80,7 +80,8 @@ impl Engine {
             ..Page::default()
         };
         if cut {
-            page.warnings.push(Issue::warning("incomplete", "some referenced resources were left out: use a smaller _count"));
+            page.warnings
+                .push(Issue::warning("incomplete", "some referenced resources were left out: use a smaller _count"));
         }
         Ok(page)
     }
@@ -174,4 +175,3 @@ fn date(name: &str, value: &str, comparator: Comparator) -> Result<DateTest, Err
         .range_us();
     Ok(DateTest { comparator, start, end })
 }
-

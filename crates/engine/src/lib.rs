@@ -87,7 +87,17 @@ impl Default for Options {
 impl Engine {
     pub fn new(store: Store, options: Options, clock: Arc<dyn Clock>, random: Random) -> Engine {
         let policy = policy::Policy::local_admin();
-        Engine { inner: Arc::new(Inner { store, options, clock, random, policy, known: Default::default(), locks: Default::default() }) }
+        Engine {
+            inner: Arc::new(Inner {
+                store,
+                options,
+                clock,
+                random,
+                policy,
+                known: Default::default(),
+                locks: Default::default(),
+            }),
+        }
     }
 
     pub(crate) fn options(&self) -> &Options {

@@ -100,7 +100,10 @@ fn asked_meta(body: &[u8]) -> Result<Value, Error> {
     });
     match meta {
         Some(meta) if meta.is_object() => Ok(meta.into()),
-        _ => Err(Error::invalid("send Parameters with a parameter \"meta\" that has a valueMeta").at("Parameters.parameter")),
+        _ => {
+            Err(Error::invalid("send Parameters with a parameter \"meta\" that has a valueMeta")
+                .at("Parameters.parameter"))
+        }
     }
 }
 

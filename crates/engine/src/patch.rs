@@ -17,7 +17,9 @@ impl From<PatchError> for Error {
                 "processing",
                 format!("{error}: nothing was changed; read the resource and make the patch anew"),
             ),
-            PatchError::Shape(_) | PatchError::Operation { .. } => Error::new(400, "invalid", format!("patch: {error}")),
+            PatchError::Shape(_) | PatchError::Operation { .. } => {
+                Error::new(400, "invalid", format!("patch: {error}"))
+            }
             PatchError::TooLarge => Error::new(413, "too-long", error.to_string()),
             PatchError::Place { .. } | PatchError::Path { .. } => {
                 Error::new(422, "processing", format!("patch: {error}"))

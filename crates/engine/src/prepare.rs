@@ -31,15 +31,7 @@ pub(crate) enum BodyId {
 
 impl Prepared {
     pub(crate) fn write(self, expected: u64, op: Op) -> Write {
-        Write {
-            ty: self.ty,
-            id: self.id,
-            op,
-            expected,
-            body: self.body,
-            splice: self.splice,
-            entries: self.entries,
-        }
+        Write { ty: self.ty, id: self.id, op, expected, body: self.body, splice: self.splice, entries: self.entries }
     }
 }
 
@@ -89,7 +81,8 @@ pub(crate) fn check_type(root: Node<'_>, ty: TypeId) -> Result<(), Error> {
     match root.str("resourceType") {
         Some(found) if found == name => Ok(()),
         Some(_) => {
-            Err(Error::invalid(format!("resourceType must be {name}, as in the URL")).at(&format!("{name}.resourceType")))
+            Err(Error::invalid(format!("resourceType must be {name}, as in the URL"))
+                .at(&format!("{name}.resourceType")))
         }
         None => Err(Error::new(400, "structure", format!("resourceType is missing: add \"resourceType\":\"{name}\""))),
     }
@@ -266,7 +259,9 @@ mod tests {
 
     #[test]
     fn what_was_read_can_be_stored_again_unchanged() {
-        for input in [r#"{"resourceType":"Patient"}"#, r#"{"resourceType":"Patient","id":"a","meta":{"tag":[{"code":"é"}]}}"#] {
+        for input in
+            [r#"{"resourceType":"Patient"}"#, r#"{"resourceType":"Patient","id":"a","meta":{"tag":[{"code":"é"}]}}"#]
+        {
             let (stored, read) = shown(input, "a");
             assert_eq!(shown(&read, "a").1, read);
             assert_eq!(shown(&read, "a").0, stored);

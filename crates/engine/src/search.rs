@@ -114,9 +114,7 @@ pub(crate) fn compartment(owner: TypeId, id: Option<&str>, types: &mut Vec<TypeI
     Ok(Filter::Or(
         params
             .map(|param| match id {
-                Some(id) => {
-                    Filter::Match { param, test: Test::Reference { ty: Some(owner), id: id.to_owned() } }
-                }
+                Some(id) => Filter::Match { param, test: Test::Reference { ty: Some(owner), id: id.to_owned() } },
                 None => Filter::Not(Box::new(Filter::Missing(param))),
             })
             .collect(),

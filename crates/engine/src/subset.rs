@@ -43,7 +43,8 @@ fn cut(resource: &mut Resource, summary: Summary, elements: &[String]) -> Result
             elements.iter().any(|wanted| names(ty, wanted, element))
         };
         if always || wanted {
-            let value = if summary == Summary::True && elements.is_empty() { summarize(ty, element, value) } else { value };
+            let value =
+                if summary == Summary::True && elements.is_empty() { summarize(ty, element, value) } else { value };
             kept.push((name, value));
         }
     }
@@ -119,7 +120,8 @@ mod tests {
         let elements: Vec<String> = elements.iter().map(|name| (*name).to_owned()).collect();
         cut(&mut resource, summary, &elements).unwrap();
         let text = String::from_utf8(resource.json).unwrap();
-        let tag = r#","tag":[{"system":"http://terminology.hl7.org/CodeSystem/v3-ObservationValue","code":"SUBSETTED"}]"#;
+        let tag =
+            r#","tag":[{"system":"http://terminology.hl7.org/CodeSystem/v3-ObservationValue","code":"SUBSETTED"}]"#;
         assert!(text.contains(tag), "{text}");
         text.replace(tag, "").replace(r#"{"resourceType":"Patient","id":"a","meta":{"versionId":"1"}"#, "")
     }

@@ -60,9 +60,10 @@ impl Engine {
     /// Ids of the List's items of these types; items marked deleted do not count.
     async fn list_members(&self, tenant: &Tenant, types: &[TypeId], id: &str) -> Result<Filter, Error> {
         let Some(list) = defs::r4().resource_by_name("List") else { return Ok(Filter::Nothing) };
-        let stored = self.read_live(tenant, list, id).await.map_err(|_| {
-            Error::invalid("_list names a List that is not here: check its id")
-        })?;
+        let stored = self
+            .read_live(tenant, list, id)
+            .await
+            .map_err(|_| Error::invalid("_list names a List that is not here: check its id"))?;
         let document = Document::parse(&stored.body, &Limits::default())?;
         let entries = document.root().get("entry").into_iter().flat_map(|entries| entries.items());
         let items = entries.filter(|entry| entry.get("deleted").and_then(|deleted| deleted.as_bool()) != Some(true));
@@ -77,12 +78,8 @@ impl Engine {
     async fn codes(&self, tenant: &Tenant, param: ParamId, test: TerminologyTest) -> Result<Filter, Error> {
         let members = match test {
             TerminologyTest::InValueSet(url) => self.value_set(tenant, url, 0).await?,
-            TerminologyTest::Below { system, code } => {
-                self.hierarchy(tenant, &system, &code, Direction::Below).await?
-            }
-            TerminologyTest::Above { system, code } => {
-                self.hierarchy(tenant, &system, &code, Direction::Above).await?
-            }
+            TerminologyTest::Below { system, code } => self.hierarchy(tenant, &system, &code, Direction::Below).await?,
+            TerminologyTest::Above { system, code } => self.hierarchy(tenant, &system, &code, Direction::Above).await?,
         };
         if members.codes.len() > CODES_MAX {
             return Err(Error::new(
@@ -107,7 +104,9 @@ impl Engine {
             }
             let plain = url.split('|').next().unwrap_or(&url);
             let Some(known) = defs::r4().value_sets.iter().find(|set| set.url == plain) else {
-                return Err(unsupported("this value set is not known here: store it as a ValueSet with this url first"));
+                return Err(unsupported(
+                    "this value set is not known here: store it as a ValueSet with this url first",
+                ));
             };
             let codes = known.codes.iter().map(|(system, code)| ((*system).to_owned(), (*code).to_owned()));
             Ok(Members { codes: codes.collect(), systems: BTreeSet::new() })
@@ -160,10 +159,13 @@ impl Engine {
         let Some(system) = system else { return Ok(members) };
         let mut filters = component.get("filter").into_iter().flat_map(|list| list.items());
         if let Some(filter) = filters.next() {
-            let is_a = filter.str("property").as_deref() == Some("concept") && filter.str("op").as_deref() == Some("is-a");
+            let is_a =
+                filter.str("property").as_deref() == Some("concept") && filter.str("op").as_deref() == Some("is-a");
             let code = filter.str("value").filter(|_| is_a && filters.next().is_none());
             let Some(code) = code else {
-                return Err(unsupported("the value set has a filter that is not \"concept is-a\": store its expansion"));
+                return Err(unsupported(
+                    "the value set has a filter that is not \"concept is-a\": store its expansion",
+                ));
             };
             return self.hierarchy(tenant, &system, &code, Direction::Below).await;
         }
@@ -192,7 +194,10 @@ impl Engine {
         if let Some(concepts) = document.root().get("concept") {
             walk(concepts, code, direction, &mut Vec::new(), &mut found);
         }
-        Ok(Members { codes: found.into_iter().map(|code| (system.to_owned(), code)).collect(), systems: BTreeSet::new() })
+        Ok(Members {
+            codes: found.into_iter().map(|code| (system.to_owned(), code)).collect(),
+            systems: BTreeSet::new(),
+        })
     }
 
     /// The newest resource with this canonical URL (`|version` is ignored), or with this relative reference.
@@ -274,7 +279,8 @@ mod tests {
 
     #[test]
     fn an_expansion_is_read_with_its_nested_codes() {
-        let text = br#"[{"abstract":true,"system":"s","code":"x","contains":[{"system":"s","code":"y"}]},{"code":"z"}]"#;
+        let text =
+            br#"[{"abstract":true,"system":"s","code":"x","contains":[{"system":"s","code":"y"}]},{"code":"z"}]"#;
         let document = Document::parse(text, &Limits::default()).unwrap();
         let mut members = Members::default();
         expansion(document.root(), &mut members);

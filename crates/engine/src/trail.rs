@@ -266,7 +266,8 @@ mod tests {
 
     #[test]
     fn parameters_of_the_trail_are_understood_and_others_leave_it_out() {
-        let asked = asked_for(&[("date", "ge2026-01-01"), ("date", "lt2026-02-01"), ("patient", "p1")], Some("t17")).unwrap();
+        let asked =
+            asked_for(&[("date", "ge2026-01-01"), ("date", "lt2026-02-01"), ("patient", "p1")], Some("t17")).unwrap();
         assert_eq!(asked.query.patient.as_deref(), Some("Patient/p1"));
         assert_eq!(asked.query.before, Some(17));
         assert_eq!(asked.query.from_us.map(instant).unwrap(), "2026-01-01T00:00:00.000000Z");

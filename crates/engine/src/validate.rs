@@ -2,10 +2,11 @@
 
 use crate::audit::Access;
 use crate::prepare;
-use crate::{Engine, Error, Session};
+use crate::{Engine, Error, Session, Validation};
 use fhir::defs::{self, TypeId};
 use fhir::json::{Document, Limits, Node};
 use fhir::outcome::{Issue, Severity};
+use fhir::validate::Level;
 
 impl Engine {
     /// Never an error for an invalid resource: the issues say it. The body is the resource, or Parameters with it as `resource`.
@@ -41,9 +42,14 @@ impl Engine {
 }
 
 impl Engine {
-    /// Everything that is wrong with a resource. Until `fhir` has its validator this is the type alone, which the callers check.
-    pub(crate) fn issues(&self, _resource: Node<'_>) -> Vec<Issue> {
-        Vec::new()
+    /// Everything that is wrong with a resource, as far as the settings ask.
+    pub(crate) fn issues(&self, resource: Node<'_>) -> Vec<Issue> {
+        let level = match self.options().validation {
+            Validation::Off => return Vec::new(),
+            Validation::Structure => Level::Structure,
+            Validation::Full => Level::Full,
+        };
+        fhir::validate::validate(defs::r4(), resource, level)
     }
 }
 

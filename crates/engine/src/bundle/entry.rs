@@ -66,7 +66,8 @@ impl Engine {
             (Some(ty), None) => HistoryScope::Type(ty),
             _ => HistoryScope::System,
         };
-        let mut history = History { scope, since_us: None, at_us: None, cursor: cursor.map(str::to_owned), count: None };
+        let mut history =
+            History { scope, since_us: None, at_us: None, cursor: cursor.map(str::to_owned), count: None };
         for (name, value) in pairs {
             let range = || fhir::temporal::PartialDateTime::parse(value).map(|date| date.range_us());
             let problem = || Error::invalid("history takes _since, _at and _count with valid values");
@@ -101,7 +102,8 @@ pub(crate) enum PatchBody<'a> {
 impl<'a> PatchBody<'a> {
     pub(crate) fn of(resource: Node<'a>) -> Result<PatchBody<'a>, Error> {
         let shape = || {
-            let text = "a patch is Parameters, or a Binary with contentType application/json-patch+json and data in base64";
+            let text =
+                "a patch is Parameters, or a Binary with contentType application/json-patch+json and data in base64";
             Error::new(400, "value", text)
         };
         match resource.str("resourceType").as_deref() {

@@ -60,7 +60,9 @@ impl Engine {
         let nodes: Vec<Node<'_>> = root.get("entry").into_iter().flat_map(|entries| entries.items()).collect();
         let max = self.options().transaction_entries_max;
         if nodes.len() > max {
-            return Err(Error::new(413, "too-costly", format!("more than {max} entries: split the Bundle")).at("Bundle.entry"));
+            return Err(
+                Error::new(413, "too-costly", format!("more than {max} entries: split the Bundle")).at("Bundle.entry")
+            );
         }
         let (kind, answers) = if is_batch {
             ("batch-response", self.batch(session, &nodes).await)

@@ -21,7 +21,8 @@ mod tests {
 
     #[test]
     fn deletes_come_first_and_reads_are_apart() {
-        let text = br#"[{"request":{"method":"GET","url":"Patient/a"}},{"request":{"method":"PATCH","url":"Patient/b"}},
+        let text =
+            br#"[{"request":{"method":"GET","url":"Patient/a"}},{"request":{"method":"PATCH","url":"Patient/b"}},
             {"request":{"method":"PUT","url":"Patient/c"}},{"request":{"method":"POST","url":"Patient"}},
             {"request":{"method":"DELETE","url":"Patient/d"}}]"#;
         let document = Document::parse(text, &Limits::default()).unwrap();

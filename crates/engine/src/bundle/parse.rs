@@ -54,7 +54,8 @@ impl Entry<'_> {
 /// `base` is cut off absolute URLs.
 pub(crate) fn entry<'a>(base: &str, index: usize, node: Node<'a>) -> Result<Entry<'a>, Error> {
     let full_url = node.str("fullUrl").map(|url| url.into_owned());
-    let request = node.get("request").ok_or_else(|| Error::new(400, "required", "request is missing: every entry needs one"))?;
+    let request =
+        node.get("request").ok_or_else(|| Error::new(400, "required", "request is missing: every entry needs one"))?;
     let method = match request.str("method").as_deref() {
         Some("DELETE") => Method::Delete,
         Some("POST") => Method::Post,
@@ -67,7 +68,11 @@ pub(crate) fn entry<'a>(base: &str, index: usize, node: Node<'a>) -> Result<Entr
     let relative = url.strip_prefix(base).unwrap_or(&url).trim_start_matches('/');
     let (path, query) = relative.split_once('?').unwrap_or((relative, ""));
     let target = target(path).ok_or_else(|| {
-        Error::new(400, "value", "request.url is not understood: write it like Patient, Patient/id or Patient?name=value")
+        Error::new(
+            400,
+            "value",
+            "request.url is not understood: write it like Patient, Patient/id or Patient?name=value",
+        )
     })?;
     let mut precondition = Precondition::default();
     if let Some(tag) = request.str("ifMatch") {

@@ -263,8 +263,8 @@ impl Engine {
             Method::Get => "read",
         };
         let (ty, name) = (identity.ty, defs::r4().ty(identity.ty).name);
-        let mut access = Access::new(session, interaction, name.to_owned())
-            .with_criteria(entry.precondition.criteria.as_deref());
+        let mut access =
+            Access::new(session, interaction, name.to_owned()).with_criteria(entry.precondition.criteria.as_deref());
         if entry.method == Method::Delete {
             self.add_delete(work, entry, &identity, access);
             return Ok(());

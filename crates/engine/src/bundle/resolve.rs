@@ -11,17 +11,8 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 /// Names of uri and url elements that may point at another entry.
-const URI_MEMBERS: [&str; 9] = [
-    "url",
-    "uri",
-    "valueUri",
-    "valueUrl",
-    "valueUuid",
-    "valueOid",
-    "sourceUri",
-    "targetUri",
-    "contentUrl",
-];
+const URI_MEMBERS: [&str; 9] =
+    ["url", "uri", "valueUri", "valueUrl", "valueUuid", "valueOid", "sourceUri", "targetUri", "contentUrl"];
 
 /// Where references of a transaction lead.
 #[derive(Debug, Default)]
@@ -155,7 +146,10 @@ mod tests {
     #[test]
     fn relative_references_follow_a_restful_full_url() {
         let input = r#"{"subject":{"reference":"Patient/9"}}"#;
-        assert_eq!(rewritten(input, Some("http://h/fhir/Observation/1")).unwrap(), r#"{"subject":{"reference":"Patient/nine"}}"#);
+        assert_eq!(
+            rewritten(input, Some("http://h/fhir/Observation/1")).unwrap(),
+            r#"{"subject":{"reference":"Patient/nine"}}"#
+        );
         assert_eq!(rewritten(input, Some("http://other/Observation/1")).unwrap(), input);
     }
 
