@@ -6,19 +6,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use store::{ManualClock, Store, Tenant, TenantId};
 
-pub struct World {
-    pub engine: Engine,
-    pub clock: Arc<ManualClock>,
-    pub store: Store,
-    pub session: Session,
+pub(crate) struct World {
+    pub(crate) engine: Engine,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) store: Store,
+    pub(crate) session: Session,
     _dir: tempfile::TempDir,
 }
 
-pub fn ty(name: &str) -> TypeId {
+pub(crate) fn ty(name: &str) -> TypeId {
     defs::r4().resource_by_name(name).unwrap()
 }
 
-pub fn session(tenant: &str) -> Session {
+pub(crate) fn session(tenant: &str) -> Session {
     Session {
         tenant: TenantId(tenant.into()),
         who: Principal { id: "admin".into(), role: Role::Admin },
@@ -28,11 +28,11 @@ pub fn session(tenant: &str) -> Session {
 }
 
 impl World {
-    pub fn new() -> World {
+    pub(crate) fn new() -> World {
         World::with(Options::default())
     }
 
-    pub fn with(options: Options) -> World {
+    pub(crate) fn with(options: Options) -> World {
         let dir = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::new(1_760_000_000_000_000));
         let store = Store::open(store::Options {
@@ -54,45 +54,45 @@ impl World {
         World { engine, clock, store, session: session("default"), _dir: dir }
     }
 
-    pub fn tenant(&self) -> Tenant {
+    pub(crate) fn tenant(&self) -> Tenant {
         self.store.tenant(&self.session.tenant).unwrap()
     }
 
-    pub async fn create(&self, name: &str, body: &str) -> Resource {
+    pub(crate) async fn create(&self, name: &str, body: &str) -> Resource {
         let written = self.engine.create(&self.session, ty(name), body.as_bytes(), &Precondition::default()).await;
         written.unwrap().resource.unwrap()
     }
 
-    pub async fn put(&self, name: &str, id: &str, body: &str) -> Result<Written, Error> {
+    pub(crate) async fn put(&self, name: &str, id: &str, body: &str) -> Result<Written, Error> {
         self.engine.update(&self.session, ty(name), Some(id), body.as_bytes(), &Precondition::default()).await
     }
 
-    pub async fn search(&self, name: &str, query: &str) -> Result<Page, Error> {
+    pub(crate) async fn search(&self, name: &str, query: &str) -> Result<Page, Error> {
         let pairs = pairs(query);
         let search = Search { ty: Some(ty(name)), compartment: None, pairs: &pairs, lenient: false, cursor: None };
         self.engine.search(&self.session, &search).await
     }
 
-    pub async fn ids(&self, name: &str, query: &str) -> Vec<String> {
+    pub(crate) async fn ids(&self, name: &str, query: &str) -> Vec<String> {
         let page = self.search(name, query).await.unwrap();
         page.matches.into_iter().map(|resource| resource.id).collect()
     }
 
-    pub async fn bundle(&self, body: &str) -> Result<fhir::json::Value, Error> {
+    pub(crate) async fn bundle(&self, body: &str) -> Result<fhir::json::Value, Error> {
         let answer = self.engine.bundle(&self.session, body.as_bytes()).await?;
         Ok(fhir::json::Value::parse(std::str::from_utf8(&answer.json).unwrap()).unwrap())
     }
 }
 
-pub fn pairs(query: &str) -> Vec<(String, String)> {
+pub(crate) fn pairs(query: &str) -> Vec<(String, String)> {
     let parts = query.split('&').filter(|part| !part.is_empty());
     parts.filter_map(|part| part.split_once('=')).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
-pub fn text(resource: &Resource) -> &str {
+pub(crate) fn text(resource: &Resource) -> &str {
     std::str::from_utf8(&resource.json).unwrap()
 }
 
-pub fn criteria(criteria: &str) -> Precondition {
+pub(crate) fn criteria(criteria: &str) -> Precondition {
     Precondition { criteria: Some(criteria.into()), ..Precondition::default() }
 }

@@ -1,9 +1,7 @@
 //! Create, read, update, patch, delete, history and meta through the one door.
 
-mod harness;
-
+use crate::harness::{World, criteria, text, ty};
 use engine::{Change, History, MetaChange, Patch, Precondition};
-use harness::{World, criteria, text, ty};
 use store::HistoryScope;
 
 const PATIENT: &str = r#"{"resourceType":"Patient","identifier":[{"system":"s","value":"1"}],"active":true}"#;
@@ -16,7 +14,11 @@ async fn what_is_created_is_read_back_with_its_version() {
     assert!(created.id.starts_with("0199"), "a UUIDv7 of the clock's time: {}", created.id);
     let read = world.engine.read(&world.session, ty("Patient"), &created.id).await.unwrap();
     assert_eq!(read.json, created.json);
-    assert!(text(&read).contains(r#""meta":{"versionId":"1","lastUpdated":"2025-10-09T08:53:20.000000Z"}"#), "{}", text(&read));
+    assert!(
+        text(&read).contains(r#""meta":{"versionId":"1","lastUpdated":"2025-10-09T08:53:20.000000Z"}"#),
+        "{}",
+        text(&read)
+    );
     let missing = world.engine.read(&world.session, ty("Patient"), "nobody").await.unwrap_err();
     assert_eq!(missing.status, 404);
 }
@@ -153,7 +155,8 @@ async fn conditional_writes_follow_the_number_of_matches() {
     let update = |body: &'static str, query: &'static str| async move {
         engine.update(session, ty("Patient"), None, body.as_bytes(), &criteria(query)).await
     };
-    let updated = update(r#"{"resourceType":"Patient","identifier":[{"system":"s","value":"1"}]}"#, "identifier=s|1").await;
+    let updated =
+        update(r#"{"resourceType":"Patient","identifier":[{"system":"s","value":"1"}]}"#, "identifier=s|1").await;
     let updated = updated.unwrap();
     assert_eq!((updated.change, updated.resource.unwrap().id), (Change::Updated, id));
     let other = r#"{"resourceType":"Patient","id":"z","identifier":[{"system":"s","value":"2"}]}"#;
@@ -163,7 +166,8 @@ async fn conditional_writes_follow_the_number_of_matches() {
     let many = update(other, "identifier=s|1,s|2").await.unwrap_err();
     assert_eq!(many.status, 412);
     assert_eq!(create("identifier=s|1,s|2").await.unwrap_err().status, 412);
-    let delete = |query: &'static str| async move { engine.delete(session, ty("Patient"), None, &criteria(query)).await };
+    let delete =
+        |query: &'static str| async move { engine.delete(session, ty("Patient"), None, &criteria(query)).await };
     assert!(delete("identifier=s|3").await.unwrap().resource.is_none());
     assert!(delete("identifier=s|1,s|2").await.unwrap().resource.is_some());
     assert!(world.ids("Patient", "").await.is_empty());
@@ -238,7 +242,9 @@ async fn meta_is_read_added_and_deleted() {
     let body = br#"{"resourceType":"Parameters","parameter":[{"name":"meta","valueMeta":{"tag":[{"system":"t","code":"x"}]}}]}"#;
     let change = |change| {
         let (world, id) = (&world, &id);
-        async move { String::from_utf8(world.engine.meta(&world.session, ty("Patient"), id, change).await.unwrap()).unwrap() }
+        async move {
+            String::from_utf8(world.engine.meta(&world.session, ty("Patient"), id, change).await.unwrap()).unwrap()
+        }
     };
     assert!(change(MetaChange::Read).await.contains(r#""versionId":"1""#));
     assert!(change(MetaChange::Add(body)).await.contains(r#""tag":[{"system":"t","code":"x"}]"#));

@@ -1,0 +1,7 @@
+//! The engine through its public API, on a real store.
+
+mod audit;
+mod bundle;
+mod crud;
+mod harness;
+mod search;
