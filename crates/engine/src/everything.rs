@@ -69,7 +69,7 @@ impl Engine {
         let found = tenant.search(&request).await?;
         matches.extend(found.hits.into_iter().filter(|hit| id.is_none_or(|id| hit.ty != ty || hit.id != id)));
         let skip: HashSet<_> = id.map(|id| (ty, id.to_owned())).into_iter().collect();
-        let (mut includes, cut) = self.referred(tenant, &matches, skip).await?;
+        let (mut includes, cut) = self.referred(access.session, tenant, &matches, skip).await?;
         includes.retain(|resource| !types.contains(&resource.ty) && wanted.has(resource.ty));
         let mut page = Page {
             matches: matches.into_iter().map(Resource::from).collect(),

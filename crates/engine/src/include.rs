@@ -1,6 +1,7 @@
 //! `_include` and `_revinclude`, with `:iterate` and `*`.
 
-use crate::{Engine, Error, Resource};
+use crate::prepare::localize;
+use crate::{Engine, Error, Resource, Session};
 use fhir::defs::{self, ParamId, ParamType, TypeId};
 use fhir::index::{Value, extract_param};
 use fhir::json::{Document, Limits};
@@ -16,6 +17,7 @@ impl Engine {
     /// Resources that the includes add to `matches`, each once. Stops at [`crate::Options::includes_max`] with a warning.
     pub(crate) async fn includes(
         &self,
+        session: &Session,
         tenant: &Tenant,
         includes: &[Include],
         matches: &[Stored],
@@ -25,6 +27,7 @@ impl Engine {
             return Ok(Vec::new());
         }
         let mut gathering = Gathering {
+            base: &session.base,
             tenant,
             seen: matches.iter().map(|stored| (stored.ty, stored.id.clone())).collect(),
             found: Vec::new(),
@@ -54,12 +57,19 @@ impl Engine {
     /// Current resources that `from` refers to and that are not in `from`: for `$everything`.
     pub(crate) async fn referred(
         &self,
+        session: &Session,
         tenant: &Tenant,
         from: &[Stored],
         skip: HashSet<(TypeId, String)>,
     ) -> Result<(Vec<Resource>, bool), Error> {
-        let mut gathering =
-            Gathering { tenant, seen: skip, found: Vec::new(), max: self.options().includes_max, cut: false };
+        let mut gathering = Gathering {
+            base: &session.base,
+            tenant,
+            seen: skip,
+            found: Vec::new(),
+            max: self.options().includes_max,
+            cut: false,
+        };
         for stored in from {
             gathering.seen.insert((stored.ty, stored.id.clone()));
         }
@@ -72,6 +82,7 @@ impl Engine {
 }
 
 struct Gathering<'a> {
+    base: &'a str,
     tenant: &'a Tenant,
     seen: HashSet<(TypeId, String)>,
     found: Vec<Stored>,
@@ -94,7 +105,7 @@ impl Gathering<'_> {
 
     async fn referred(&mut self, include: &Include, params: &[ParamId], frontier: &[Stored]) -> Result<(), Error> {
         for stored in frontier.iter().filter(|stored| stored.ty == include.source) {
-            for (ty, id) in targets(stored, params)? {
+            for (ty, id) in targets(self.base, stored, params)? {
                 if include.target.is_some_and(|target| target != ty) || self.seen.contains(&(ty, id.clone())) {
                     continue;
                 }
@@ -154,11 +165,12 @@ fn reference_params(include: &Include) -> Vec<ParamId> {
 }
 
 /// What `params` of the resource refer to, on this server.
-fn targets(stored: &Stored, params: &[ParamId]) -> Result<Vec<(TypeId, String)>, Error> {
+fn targets(base: &str, stored: &Stored, params: &[ParamId]) -> Result<Vec<(TypeId, String)>, Error> {
     let document = Document::parse(&stored.body, &Limits::default())?;
     let mut targets = Vec::new();
     for param in params {
-        for value in extract_param(defs::r4(), *param, document.root()) {
+        for mut value in extract_param(defs::r4(), *param, document.root()) {
+            localize(base, &mut value);
             if let Value::Reference { ty, id } = value {
                 targets.push((ty, id));
             }

@@ -124,7 +124,7 @@ fn entries(base: &str, ty: TypeId, root: Node<'_>) -> Vec<Entry> {
     entries
 }
 
-fn localize(base: &str, value: &mut Value) {
+pub(crate) fn localize(base: &str, value: &mut Value) {
     match value {
         Value::ReferenceUrl(url) => {
             let local = url.strip_prefix(base).and_then(|rest| rest.strip_prefix('/')).and_then(parse_local);

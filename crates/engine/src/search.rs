@@ -18,9 +18,9 @@ impl Engine {
     async fn search_in(&self, session: &Session, tenant: &Tenant, search: &Search<'_>) -> Result<Page, Error> {
         let query = self.parse_query(session, search)?;
         if let Some(trail) = trail::asked(search)? {
-            return self.search_trail(tenant, search, query, &trail).await;
+            return self.search_trail(session, tenant, search, query, &trail).await;
         }
-        self.search_stored(tenant, search, query, search.cursor).await
+        self.search_stored(session, tenant, search, query, search.cursor).await
     }
 
     fn parse_query(&self, session: &Session, search: &Search<'_>) -> Result<Query, Error> {
@@ -42,6 +42,7 @@ impl Engine {
     /// The page of stored resources at `cursor`.
     pub(crate) async fn search_stored(
         &self,
+        session: &Session,
         tenant: &Tenant,
         search: &Search<'_>,
         mut query: Query,
@@ -71,7 +72,7 @@ impl Engine {
             warnings: std::mem::take(&mut query.warnings),
             ..Page::default()
         };
-        page.includes = self.includes(tenant, &query.includes, &found.hits, &mut page.warnings).await?;
+        page.includes = self.includes(session, tenant, &query.includes, &found.hits, &mut page.warnings).await?;
         page.matches = found.hits.into_iter().map(Resource::from).collect();
         subset::apply(&query, &mut page)?;
         page.query = Some(query);

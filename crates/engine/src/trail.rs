@@ -4,7 +4,7 @@
 //! `_sort=-date` shows the trail first, newest first, and then the AuditEvents that clients have stored; it has no total. Any other
 //! parameter can only be met by stored AuditEvents, and the search is then an ordinary one. `AuditEvent/weir-<no>` reads one record.
 
-use crate::{Engine, Error, Page, Resource, Search, subset};
+use crate::{Engine, Error, Page, Resource, Search, Session, subset};
 use fhir::defs::{self, TypeId};
 use fhir::json;
 use fhir::json::Value;
@@ -130,6 +130,7 @@ impl Engine {
     /// A page of the trail; when the trail ends, `next` leads to the stored AuditEvents.
     pub(crate) async fn search_trail(
         &self,
+        session: &Session,
         tenant: &Tenant,
         search: &Search<'_>,
         query: Query,
@@ -152,7 +153,7 @@ impl Engine {
             }
         }
         let cursor = asked.stored.as_deref().filter(|cursor| !cursor.is_empty());
-        let mut page = self.search_stored(tenant, search, query, cursor).await?;
+        let mut page = self.search_stored(session, tenant, search, query, cursor).await?;
         page.next = page.next.map(|cursor| format!("s{cursor}"));
         page.previous = page.previous.map(|cursor| format!("s{cursor}"));
         page.total = None;
