@@ -6,8 +6,8 @@ use fhir::json::Writer;
 use fhir::outcome;
 use store::{Op, instant};
 
-/// Name of the parameter that carries [`crate::Search::cursor`] in the links of Bundles inside Bundles.
-pub(crate) const CURSOR: &str = "_cursor";
+/// Name of the parameter that carries [`crate::Search::cursor`] in links; the same as `api` uses, so that they work there too.
+pub(crate) const CURSOR: &str = "_page";
 
 /// `Bundle.entry.response`, and the resource of a read.
 #[derive(Debug, Default)]
@@ -185,7 +185,7 @@ fn links(json: &mut Writer, base: &str, url: &str, next: Option<&str>) {
     json.object().member("relation").string("self").member("url").string(&url).end_object();
     if let Some(next) = next {
         let (path, query) = url.split_once('?').unwrap_or((&url, ""));
-        let kept = query.split('&').filter(|part| !part.is_empty() && !part.starts_with("_cursor="));
+        let kept = query.split('&').filter(|part| !part.is_empty() && part.split('=').next() != Some(CURSOR));
         let query: Vec<&str> = kept.collect();
         let query = query.join("&");
         let and = if query.is_empty() { "" } else { "&" };

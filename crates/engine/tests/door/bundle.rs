@@ -215,3 +215,23 @@ async fn a_large_transaction_is_committed_whole() {
     let none = Precondition::default();
     assert!(world.engine.delete(&world.session, ty("Patient"), Some("x"), &none).await.unwrap().resource.is_none());
 }
+
+#[tokio::test]
+async fn a_search_in_a_batch_can_be_paged() {
+    let world = World::new();
+    world.create("Patient", PATIENT).await;
+    world.create("Patient", PATIENT).await;
+    let mut url = "Patient?_count=1".to_owned();
+    let mut seen = Vec::new();
+    for _ in 0..2 {
+        let answer = world.bundle(&bundle("batch", &[request("GET", &url)])).await.unwrap();
+        let found = entries(&answer)[0].get("resource").unwrap().clone();
+        let resource = entries(&found)[0].get("resource").unwrap();
+        seen.push(resource.get("id").and_then(Value::as_str).unwrap().to_owned());
+        let Some(Value::Array(links)) = found.get("link") else { panic!("no links") };
+        let next = links.iter().find(|link| link.get("relation").and_then(Value::as_str) == Some("next"));
+        url = next.and_then(|link| link.get("url")?.as_str()).unwrap_or_default().to_owned();
+    }
+    assert_ne!(seen[0], seen[1]);
+    assert!(url.is_empty(), "the second page is the last");
+}
