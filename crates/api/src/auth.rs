@@ -14,7 +14,7 @@ pub(crate) fn principal(config: &Config, headers: &HeaderMap) -> Result<Principa
         if !given.is_some_and(|(_, given)| token.is(given.trim())) {
             let text = "send the server's token as `Authorization: Bearer …`";
             let failure = Failure::new(StatusCode::UNAUTHORIZED, "login", text);
-            return Err(Failure(failure.0.with(header::WWW_AUTHENTICATE, "Bearer realm=\"weir\"")));
+            return Err(failure.with(header::WWW_AUTHENTICATE, "Bearer realm=\"weir\""));
         }
     }
     Ok(Principal { id: "admin".into(), role: Role::Admin })

@@ -2,13 +2,13 @@
 
 use crate::http::Answer;
 use crate::route::NoRoute;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderName, StatusCode, header};
 use fhir::nearest::hint;
 use fhir::outcome::{Issue, to_json};
 
 /// A failure on its way to the client.
 #[derive(Debug)]
-pub(crate) struct Failure(pub(crate) Answer);
+pub(crate) struct Failure(Box<Answer>);
 
 impl Failure {
     pub(crate) fn new(status: StatusCode, code: &'static str, diagnostics: impl Into<String>) -> Failure {
@@ -16,11 +16,19 @@ impl Failure {
     }
 
     pub(crate) fn issues(status: StatusCode, issues: &[Issue]) -> Failure {
-        Failure(Answer::json(status, to_json(issues)))
+        Failure(Box::new(Answer::json(status, to_json(issues))))
+    }
+
+    pub(crate) fn with(self, name: HeaderName, value: &str) -> Failure {
+        Failure(Box::new(self.0.with(name, value)))
     }
 
     pub(crate) fn retry_after(self, seconds: u32) -> Failure {
-        Failure(self.0.with(header::RETRY_AFTER, &seconds.to_string()))
+        self.with(header::RETRY_AFTER, &seconds.to_string())
+    }
+
+    pub(crate) fn into_answer(self) -> Answer {
+        *self.0
     }
 }
 
@@ -32,7 +40,7 @@ impl From<engine::Error> for Failure {
         }
         let failure = Failure::issues(status, &error.issues);
         let failure = match error.version {
-            Some(version) => Failure(failure.0.with(header::ETAG, &format!("W/\"{version}\""))),
+            Some(version) => failure.with(header::ETAG, &format!("W/\"{version}\"")),
             None => failure,
         };
         match status {
@@ -58,8 +66,7 @@ impl From<NoRoute> for Failure {
             ),
             NoRoute::Method(allowed) => {
                 let text = format!("this path does not take this method: use {allowed}");
-                let failure = Failure::new(StatusCode::METHOD_NOT_ALLOWED, "not-supported", text);
-                Failure(failure.0.with(header::ALLOW, allowed))
+                Failure::new(StatusCode::METHOD_NOT_ALLOWED, "not-supported", text).with(header::ALLOW, allowed)
             }
         }
     }

@@ -92,7 +92,7 @@ mod tests {
             headers.insert(header::ACCEPT, accept.parse().unwrap());
         }
         let pairs: Vec<_> = format.map(|format| ("_format".to_owned(), format.to_owned())).into_iter().collect();
-        wanted(&headers, &pairs).map(|wanted| wanted.media).map_err(|failure| failure.0.status.as_u16())
+        wanted(&headers, &pairs).map(|wanted| wanted.media).map_err(|failure| failure.into_answer().status.as_u16())
     }
 
     #[test]

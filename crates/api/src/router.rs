@@ -86,7 +86,7 @@ async fn ready(State(app): Shared) -> Response {
 
 async fn metrics_text(State(app): Shared, headers: HeaderMap) -> Response {
     if let Err(failure) = auth::principal(&app.config, &headers) {
-        return plain(failure.0);
+        return plain(failure.into_answer());
     }
     let stats = app.engine.stats(&system_session(&app)).await.ok();
     let mut response = Response::new(Body::from(app.metrics.text(stats.as_ref())));
@@ -137,7 +137,7 @@ async fn handle(app: &App, parts: Parts, body: Body, tenant: String, prefix: Str
     };
     let (answer, media) = match outcome {
         Ok((answer, media)) => (answer, media),
-        Err(failure) => (failure.0, "application/fhir+json; charset=utf-8"),
+        Err(failure) => (failure.into_answer(), "application/fhir+json; charset=utf-8"),
     };
     app.metrics.record(code, answer.status, started.elapsed());
     finish(answer, media, &accepted, &request_id, is_head, pretty_asked)
