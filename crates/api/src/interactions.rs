@@ -10,8 +10,8 @@ use crate::route::Interaction;
 use crate::searchset::{self, Origin, PAGE};
 use axum::http::{StatusCode, header};
 use engine::{Engine, History, MetaChange, Page, Patch, Precondition, Search};
-use fhir::defs::{TypeId, r4};
-use fhir::outcome::{Issue, to_json};
+use fhir::defs::TypeId;
+use fhir::outcome::to_json;
 use fhir::temporal::PartialDateTime;
 use store::HistoryScope;
 
@@ -232,24 +232,10 @@ async fn history(engine: &Engine, request: &Request, scope: HistoryScope, path: 
     Ok(Answer::json(StatusCode::OK, searchset::history(request, &origin, history.cursor.as_deref(), &page)))
 }
 
-/// A Parameters resource may wrap what is to be validated, as the operation's definition has it.
 async fn validate(engine: &Engine, request: &Request, ty: TypeId) -> Result<Answer, Failure> {
     expect_json(&request.headers)?;
-    let wrapped =
-        fhir::json::Document::parse(&request.body, &fhir::json::Limits::default()).ok().and_then(|document| {
-            let root = document.root();
-            let is_parameters = root.str("resourceType").is_some_and(|name| name == "Parameters");
-            if !is_parameters || r4().ty(ty).name == "Parameters" {
-                return None;
-            }
-            let list = root.get("parameter")?;
-            let inner = list.each().find(|parameter| parameter.str("name").is_some_and(|name| name == "resource"))?;
-            Some(inner.get("resource")?.raw().as_bytes().to_vec())
-        });
-    let body = wrapped.as_deref().unwrap_or(&request.body);
-    let issues = engine.validate(&request.session, Some(ty), body).await?;
-    let fine = [Issue::information("informational", "no issues found")];
-    Ok(Answer::json(StatusCode::OK, to_json(if issues.is_empty() { &fine } else { &issues })))
+    let issues = engine.validate(&request.session, Some(ty), &request.body).await?;
+    Ok(Answer::json(StatusCode::OK, to_json(&issues)))
 }
 
 async fn meta(

@@ -7,8 +7,8 @@ use crate::json::{Kind, Node};
 use crate::nearest::nearest;
 use crate::outcome::Issue;
 
-pub(super) fn check(defs: &Definitions, resource: Node<'_>) -> Vec<Issue> {
-    let mut walk = Walk { defs, path: Path::default(), issues: Vec::new(), is_contained: false };
+pub(super) fn check(defs: &Definitions, resource: Node<'_>, strict_targets: bool) -> Vec<Issue> {
+    let mut walk = Walk { defs, path: Path::default(), issues: Vec::new(), is_contained: false, strict_targets };
     walk.resource(resource);
     walk.issues
 }
@@ -19,6 +19,8 @@ struct Walk<'d> {
     issues: Vec<Issue>,
     /// Inside of `contained`.
     is_contained: bool,
+    /// Wrong reference targets are errors, not warnings.
+    strict_targets: bool,
 }
 
 /// The elements of a type that have been met, by index. No R4 type has more than 128.
@@ -40,8 +42,11 @@ impl Seen {
 
 impl<'d> Walk<'d> {
     fn issue(&mut self, code: &'static str, text: impl Into<String>) {
+        self.push(Issue::error(code, text));
+    }
+
+    fn push(&mut self, issue: Issue) {
         if self.issues.len() < ISSUES_MAX {
-            let issue = Issue::error(code, text);
             // Before the type is known there is no path.
             self.issues.push(if self.path.is_empty() { issue } else { issue.at(self.path.text()) });
         }
@@ -242,7 +247,11 @@ impl<'d> Walk<'d> {
             && let Some(reference) = value.str("reference")
             && let Some(problem) = checks::reference_problem(self.defs, &element.targets, &reference)
         {
-            self.issue("value", problem);
+            self.push(if self.strict_targets {
+                Issue::error("value", problem)
+            } else {
+                Issue::warning("value", problem)
+            });
         }
     }
 }

@@ -1,0 +1,25 @@
+//! `weir config`
+
+use anyhow::Result;
+use clap::Subcommand;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Action {
+    /// Print a file with every key, its default and its meaning.
+    Generate,
+    /// Read a file as `weir serve` would and say what is wrong with it.
+    Check { file: PathBuf },
+}
+
+pub(crate) fn run(action: &Action) -> Result<ExitCode> {
+    match action {
+        Action::Generate => print!("{}", crate::config::TEMPLATE),
+        Action::Check { file } => {
+            crate::config::load(Some(file))?;
+            println!("{} is fine", file.display());
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

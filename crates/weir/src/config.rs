@@ -1,0 +1,192 @@
+//! One TOML file, overlaid by `WEIR__SECTION__KEY`.
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
+
+/// Every key with its default and what it means. `weir config generate` prints this; parsing it gives the defaults.
+pub(crate) const TEMPLATE: &str = include_str!("config.toml");
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    pub(crate) server: Server,
+    pub(crate) store: Store,
+    pub(crate) fhir: Fhir,
+    pub(crate) log: Log,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Server {
+    pub(crate) listen: String,
+    pub(crate) base_url: String,
+    pub(crate) token_file: PathBuf,
+    pub(crate) tls_cert_file: PathBuf,
+    pub(crate) tls_key_file: PathBuf,
+    pub(crate) cors_origins: Vec<String>,
+    pub(crate) body_bytes_max: usize,
+    pub(crate) in_flight_max: usize,
+    pub(crate) request_timeout_s: u64,
+    pub(crate) header_timeout_s: u64,
+    pub(crate) shutdown_timeout_s: u64,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Store {
+    pub(crate) dir: PathBuf,
+    pub(crate) master_key_file: PathBuf,
+    pub(crate) cache_bytes_max: usize,
+    pub(crate) queue_max: usize,
+    pub(crate) tenants: Vec<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Fhir {
+    pub(crate) validation: String,
+    pub(crate) transaction_entries_max: usize,
+    pub(crate) page_default: u32,
+    pub(crate) page_max: u32,
+    pub(crate) includes_max: usize,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Log {
+    pub(crate) level: String,
+    pub(crate) format: String,
+}
+
+/// Defaults, then the file, then the environment. Errors name the file, the line and the nearest valid key.
+pub(crate) fn load(path: Option<&Path>) -> Result<Config> {
+    let text = match path {
+        Some(path) => std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?,
+        None => String::new(),
+    };
+    let name = path.map_or("configuration".into(), |path| path.display().to_string());
+    parse(&name, &text, &environment())
+}
+
+fn environment() -> Vec<(String, String)> {
+    std::env::vars().filter(|(name, _)| name.starts_with("WEIR__")).collect()
+}
+
+pub(crate) fn parse(name: &str, text: &str, environment: &[(String, String)]) -> Result<Config> {
+    let mut merged: toml::Table = TEMPLATE.parse().context("the built-in configuration is TOML")?;
+    let file: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+        let line = error.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count());
+        anyhow::anyhow!("{name}:{line}: {}", error.message())
+    })?;
+    for (section, values) in file {
+        let Some(known) = merged.get_mut(&section).and_then(toml::Value::as_table_mut) else {
+            bail!("{}", unknown(name, text, &section, &section, TEMPLATE_SECTIONS))
+        };
+        let toml::Value::Table(values) = values else { bail!("{name}: {section} must be a section: [{section}]") };
+        for (key, value) in values {
+            let Some(old) = known.get_mut(&key) else {
+                let keys: Vec<&str> = known.keys().map(String::as_str).collect();
+                bail!("{}", unknown(name, text, &key, &format!("{section}.{key}"), &keys))
+            };
+            if std::mem::discriminant(old) != std::mem::discriminant(&value) {
+                bail!("{name}:{}: {section}.{key} must be a {}", line_of(text, &key), old.type_str());
+            }
+            *old = value;
+        }
+    }
+    for (variable, value) in environment {
+        overlay(&mut merged, variable, value)?;
+    }
+    let config: Config = merged.try_into().context("configuration")?;
+    check(&config)?;
+    Ok(config)
+}
+
+const TEMPLATE_SECTIONS: &[&str] = &["server", "store", "fhir", "log"];
+
+fn line_of(text: &str, key: &str) -> usize {
+    let at = |line: &str| line.trim_start().trim_start_matches('[').trim_start().starts_with(key);
+    text.lines().position(at).map_or(1, |line| line + 1)
+}
+
+fn unknown(name: &str, text: &str, key: &str, full: &str, known: &[&str]) -> String {
+    let hint = fhir::nearest::hint(key, known.iter().copied());
+    format!("{name}:{}: unknown key {full}{hint}", line_of(text, key))
+}
+
+fn overlay(merged: &mut toml::Table, variable: &str, value: &str) -> Result<()> {
+    let path = variable.trim_start_matches("WEIR__").to_lowercase();
+    let (section, key) = path.split_once("__").with_context(|| format!("{variable}: write WEIR__SECTION__KEY"))?;
+    let old = merged.get_mut(section).and_then(|section| section.get_mut(key));
+    let old = old.with_context(|| format!("{variable}: unknown key {section}.{key}"))?;
+    let wrong = |what: &str| format!("{variable} must be {what}");
+    *old = match old {
+        toml::Value::Integer(_) => toml::Value::Integer(value.parse().with_context(|| wrong("a whole number"))?),
+        toml::Value::Boolean(_) => toml::Value::Boolean(value.parse().with_context(|| wrong("true or false"))?),
+        toml::Value::Array(_) => toml::Value::Array(
+            value.split(',').filter(|item| !item.is_empty()).map(|item| item.trim().into()).collect(),
+        ),
+        _ => value.into(),
+    };
+    Ok(())
+}
+
+fn check(config: &Config) -> Result<()> {
+    config.validation()?;
+    if !matches!(config.log.format.as_str(), "text" | "json") {
+        bail!("log.format must be text or json");
+    }
+    if config.server.tls_cert_file.as_os_str().is_empty() != config.server.tls_key_file.as_os_str().is_empty() {
+        bail!("server.tls_cert_file and server.tls_key_file go together: set both or none");
+    }
+    Ok(())
+}
+
+impl Config {
+    pub(crate) fn validation(&self) -> Result<engine::Validation> {
+        match self.fhir.validation.as_str() {
+            "off" => Ok(engine::Validation::Off),
+            "structure" => Ok(engine::Validation::Structure),
+            "full" => Ok(engine::Validation::Full),
+            _ => bail!("fhir.validation must be off, structure or full"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(text: &str) -> String {
+        format!("{:#}", parse("weir.toml", text, &[]).unwrap_err())
+    }
+
+    #[test]
+    fn the_template_is_the_defaults() {
+        let config = parse("x", "", &[]).unwrap();
+        assert_eq!(config.server.listen, "127.0.0.1:8080");
+        let keys = TEMPLATE.lines().filter(|line| line.contains(" = ")).count();
+        assert!(keys <= 40, "{keys}");
+    }
+
+    #[test]
+    fn mistakes_are_named_with_their_place() {
+        assert_eq!(
+            error("[server]\nbody_bytes_max = 1\nlisen = \"x\"\n"),
+            "weir.toml:3: unknown key server.lisen (did you mean listen?)"
+        );
+        assert_eq!(error("[sever]\n"), "weir.toml:1: unknown key sever (did you mean server?)");
+        assert_eq!(error("[server]\nlisten = 8080\n"), "weir.toml:2: server.listen must be a string");
+        assert!(error("[server\n").starts_with("weir.toml:1: "));
+        assert_eq!(error("[fhir]\nvalidation = \"some\"\n"), "fhir.validation must be off, structure or full");
+    }
+
+    #[test]
+    fn the_environment_wins() {
+        let set = |name: &str, value: &str| parse("x", "[store]\nqueue_max = 3\n", &[(name.into(), value.into())]);
+        assert_eq!(set("WEIR__STORE__QUEUE_MAX", "5").unwrap().store.queue_max, 5);
+        assert_eq!(set("WEIR__SERVER__CORS_ORIGINS", "a,b").unwrap().server.cors_origins, ["a", "b"]);
+        assert!(set("WEIR__STORE__QUEUE_MAX", "x").is_err() && set("WEIR__STORE__NOPE", "x").is_err());
+    }
+}

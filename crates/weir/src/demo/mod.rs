@@ -1,0 +1,4 @@
+//! What `weir demo` shows: a made-up population and a start page.
+
+pub(crate) mod page;
+pub(crate) mod population;
