@@ -16,6 +16,7 @@ pub(crate) struct SystemClock;
 
 impl Clock for SystemClock {
     fn now_us(&self) -> i64 {
+        #[expect(clippy::disallowed_methods, reason = "the home of the wall clock")]
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
         i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
     }
