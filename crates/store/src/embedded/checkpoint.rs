@@ -1,6 +1,7 @@
 //! The keeper thread: moves the write-ahead log into the file, trains dictionaries, and lets the index tidy up.
 
-use super::{Shared, schema, training};
+use super::{Message, Shared, schema, training};
+use rusqlite::Connection;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -23,19 +24,34 @@ pub(super) fn run(shared: &Arc<Shared>) {
     while !shared.closing.load(Ordering::Acquire) {
         std::thread::park_timeout(PAUSE);
         let bytes = std::fs::metadata(&wal).map_or(0, |metadata| metadata.len());
-        let mode = match bytes {
-            WAL_BYTES_MAX.. => "TRUNCATE",
-            WAL_BYTES_PASSIVE.. => "PASSIVE",
-            _ => "",
-        };
-        if !mode.is_empty()
-            && let Err(error) = connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(()))
-        {
-            tracing::warn!(store.tenant = shared.codec.tenant, error = %error, "checkpoint failed");
+        match bytes {
+            WAL_BYTES_MAX.. => shared.empty_wal(),
+            WAL_BYTES_PASSIVE.. => {
+                if let Err(error) = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
+                    tracing::warn!(store.tenant = shared.codec.tenant, error = %error, "checkpoint failed");
+                }
+            }
+            _ => {}
         }
         let result = training::train_due(shared).and_then(|()| shared.index().maintain(shared.now_us()));
-        if let Err(error) = result {
+        let closing = shared.closing.load(Ordering::Acquire);
+        if let Err(error) = result
+            && !closing
+        {
             tracing::warn!(store.tenant = shared.codec.tenant, error = %error, "background work failed");
         }
+    }
+}
+
+impl Shared {
+    /// Empties the write-ahead log on the writer's own connection, so that the two never fight for the lock.
+    pub(super) fn empty_wal(&self) {
+        let checkpoint = |connection: &Connection| {
+            if let Err(error) = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())) {
+                tracing::warn!(error = %error, "write-ahead log not emptied");
+            }
+        };
+        // A closed inbox means that the writer has ended, and with it the log.
+        drop(self.inbox.send(Message::Run(Box::new(checkpoint))));
     }
 }

@@ -124,7 +124,8 @@ fn writing<T: Send + 'static>(
 ) -> Result<T, StoreError> {
     let (answer, result) = sync_channel(1);
     let run = move |connection: &Connection| {
-        let outcome = connection.unchecked_transaction().map_err(StoreError::from).and_then(|transaction| {
+        let begun = rusqlite::Transaction::new_unchecked(connection, rusqlite::TransactionBehavior::Immediate);
+        let outcome = begun.map_err(StoreError::from).and_then(|transaction| {
             let value = job(&transaction)?;
             transaction.commit()?;
             Ok(value)
@@ -187,6 +188,8 @@ impl Embedded {
         if let Err(error) = self.shared.index().flush() {
             tracing::warn!(store.tenant = self.shared.codec.tenant, error = %error, "index not flushed at close");
         }
+        // The file alone holds everything then, and the next start has no log to read through.
+        self.shared.empty_wal();
         drop(self.shared.inbox.send(Message::Close));
         for thread in self.threads.lock().drain(..) {
             thread.thread().unpark();

@@ -6,7 +6,7 @@ use crate::index::SEQ_MAX;
 use crate::{AuditRecord, CommitError, Committed, Op, StoreError};
 use fhir::defs::TypeId;
 use fhir::index::Entry;
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
@@ -125,7 +125,8 @@ fn commit_group(shared: &Arc<Shared>, connection: &mut Connection, group: Vec<Wa
     let mut answers = Vec::with_capacity(group.len());
     let mut applied = Vec::new();
     let outcome = (|| -> Result<(), StoreError> {
-        let transaction = connection.transaction()?;
+        // Immediate: a read that becomes a write later may find the log moved on by a checkpoint, and fail.
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut group_writer = GroupWriter::new(shared, &transaction)?;
         let mut audit = buffered;
         for (batch, answer) in group {
