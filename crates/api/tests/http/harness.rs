@@ -1,0 +1,145 @@
+//! A router on a temporary store, and short ways to ask it.
+
+use api::{Config, Metrics};
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, Request, StatusCode};
+use engine::{Engine, Options};
+use fhir::json::Value;
+use http_body_util::BodyExt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use store::{ManualClock, Store};
+use tower::ServiceExt;
+
+pub(crate) const FHIR: (&str, &str) = ("content-type", "application/fhir+json");
+pub(crate) const PATIENT: &str =
+    r#"{"resourceType":"Patient","active":true,"name":[{"family":"Ito","given":["Aiko"]}],"birthDate":"1990-05-01"}"#;
+
+pub(crate) struct World {
+    pub(crate) router: Router,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) clock: Arc<ManualClock>,
+    _dir: tempfile::TempDir,
+}
+
+/// An answer with its body read.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl Reply {
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(&self.bytes).unwrap()
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        Value::parse(self.text()).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
+    }
+
+    /// Checks the status and, for a failure, that an OperationOutcome explains it.
+    pub(crate) fn is(self, status: u16) -> Reply {
+        assert_eq!(self.status.as_u16(), status, "{}", String::from_utf8_lossy(&self.bytes));
+        if status >= 400 && !self.bytes.is_empty() {
+            assert_eq!(self.json().get("resourceType").and_then(Value::as_str), Some("OperationOutcome"));
+        }
+        self
+    }
+
+    pub(crate) fn id(&self) -> String {
+        self.json().get("id").and_then(Value::as_str).unwrap().to_owned()
+    }
+
+    /// The resources of a Bundle's entries with this search mode.
+    pub(crate) fn found(&self, mode: &str) -> Vec<Value> {
+        let has_mode = |entry: &&Value| {
+            entry.get("search").and_then(|search| search.get("mode")).and_then(Value::as_str) == Some(mode)
+        };
+        self.entries().iter().filter(has_mode).map(|entry| entry.get("resource").unwrap().clone()).collect()
+    }
+
+    pub(crate) fn entries(&self) -> Vec<Value> {
+        match self.json().get("entry") {
+            Some(Value::Array(entries)) => entries.clone(),
+            _ => Vec::new(),
+        }
+    }
+
+    pub(crate) fn link(&self, relation: &str) -> Option<String> {
+        let json = self.json();
+        let Some(Value::Array(links)) = json.get("link") else { return None };
+        let link = links.iter().find(|link| link.get("relation").and_then(Value::as_str) == Some(relation))?;
+        Some(link.get("url")?.as_str()?.strip_prefix("http://host").expect("links are absolute").to_owned())
+    }
+
+    pub(crate) fn total(&self) -> Option<String> {
+        self.json().get("total").map(Value::to_string)
+    }
+}
+
+impl World {
+    pub(crate) fn new() -> World {
+        World::with(Config::default())
+    }
+
+    pub(crate) fn with(config: Config) -> World {
+        let dir = tempfile::tempdir().unwrap();
+        let clock = Arc::new(ManualClock::new(1_760_000_000_000_000));
+        let store = Store::open(store::Options {
+            dir: dir.path().join("data"),
+            master_key: seal::MasterKey::parse(&[7; 32]).unwrap(),
+            clock: clock.clone(),
+            cache_bytes_max: 1 << 20,
+            queue_max: 1_000,
+        })
+        .unwrap();
+        let counter = AtomicU64::new(1);
+        let random = Arc::new(move |out: &mut [u8]| {
+            let number = counter.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+            out.fill(0);
+            let from = out.len() - number.len();
+            out[from..].copy_from_slice(&number);
+        });
+        let engine = Engine::new(store, Options::default(), clock.clone(), random);
+        let metrics = Arc::new(Metrics::default());
+        let router = api::router(engine, config, metrics.clone());
+        World { router, metrics, clock, _dir: dir }
+    }
+
+    pub(crate) async fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Body>,
+    ) -> Reply {
+        let mut request = Request::builder().method(method).uri(path).header("host", "host");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let response = self.router.clone().oneshot(request.body(body.into()).unwrap()).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes().to_vec();
+        Reply { status: parts.status, headers: parts.headers, bytes }
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Reply {
+        self.ask("GET", path, &[], "").await
+    }
+
+    pub(crate) async fn send(&self, method: &str, path: &str, body: &str) -> Reply {
+        self.ask(method, path, &[FHIR], body.to_owned()).await
+    }
+
+    /// A new Patient's id.
+    pub(crate) async fn patient(&self) -> String {
+        self.send("POST", "/fhir/Patient", PATIENT).await.is(201).id()
+    }
+}

@@ -1,0 +1,10 @@
+//! The API over HTTP, on a real engine and a real store.
+
+mod bad_input;
+mod bundles;
+mod connections;
+mod documents;
+mod harness;
+mod headers;
+mod resources;
+mod searches;
