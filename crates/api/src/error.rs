@@ -62,7 +62,7 @@ impl From<NoRoute> for Failure {
             NoRoute::UnknownPath => Failure::new(
                 StatusCode::NOT_FOUND,
                 "not-found",
-                "nothing is served at this path: see /metadata and /openapi.json",
+                "nothing is served at this path: see /fhir/metadata and /openapi.json",
             ),
             NoRoute::Method(allowed) => {
                 let text = format!("this path does not take this method: use {allowed}");

@@ -99,7 +99,7 @@ async fn update(engine: &Engine, request: &Request, ty: TypeId, id: Option<&str>
 }
 
 async fn patch(engine: &Engine, request: &Request, ty: TypeId, id: Option<&str>) -> Result<Answer, Failure> {
-    let patch = match content_type(&request.headers)? {
+    let patch = match content_type(&request.headers)?.as_deref() {
         Some("application/json-patch+json") => Patch::Json(&request.body),
         Some("application/fhir+json" | "application/json") => Patch::FhirPath(&request.body),
         _ => {
@@ -121,7 +121,7 @@ async fn delete(engine: &Engine, request: &Request, ty: TypeId, id: Option<&str>
 fn search_pairs(request: &Request) -> Result<Vec<(String, String)>, Failure> {
     let mut pairs = query::pairs(&request.query)?;
     if request.is_post && !request.body.is_empty() {
-        if content_type(&request.headers)? != Some("application/x-www-form-urlencoded") {
+        if content_type(&request.headers)?.as_deref() != Some("application/x-www-form-urlencoded") {
             let text = "send the search as application/x-www-form-urlencoded";
             return Err(Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-supported", text));
         }

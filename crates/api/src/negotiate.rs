@@ -58,7 +58,7 @@ fn accepted(headers: &HeaderMap) -> Result<&'static str, Failure> {
 }
 
 /// Checks the Content-Type of a body that must be JSON; `patch` also takes JSON Patch.
-pub(crate) fn content_type(headers: &HeaderMap) -> Result<Option<&str>, Failure> {
+pub(crate) fn content_type(headers: &HeaderMap) -> Result<Option<String>, Failure> {
     let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(None) };
     let text = value.to_str().unwrap_or("?");
     let (name, parameters) = text.split_once(';').unwrap_or((text, ""));
@@ -67,12 +67,12 @@ pub(crate) fn content_type(headers: &HeaderMap) -> Result<Option<&str>, Failure>
         let text = "bodies must be UTF-8";
         return Err(Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-supported", text));
     }
-    Ok(Some(name.trim()))
+    Ok(Some(name.trim().to_ascii_lowercase()))
 }
 
 /// For bodies that are a resource.
 pub(crate) fn expect_json(headers: &HeaderMap) -> Result<(), Failure> {
-    match content_type(headers)? {
+    match content_type(headers)?.as_deref() {
         None | Some("application/fhir+json" | "application/json" | "application/json+fhir" | "text/json") => Ok(()),
         Some(_) => Err(Failure::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,

@@ -29,9 +29,8 @@ pub fn openapi() -> String {
         ("/metrics", "Metrics for Prometheus"),
         ("/openapi.json", "This document"),
     ] {
-        paths.push((
-            path.into(),
-            json!({ "get": { "summary": summary, "responses": { "200": { "description": "OK" } } } }),
+        let id = operation_id(path, "get");
+        paths.push((path.into(), json!({ "get": { "operationId": id, "summary": summary, "responses": { "200": { "description": "OK" } } } }),
         ));
     }
     let document = json!({
@@ -53,12 +52,17 @@ fn parameter(name: &str) -> (&'static str, &'static str) {
     }
 }
 
+/// `get-type-id-_history`: unique, because method and path are.
+fn operation_id(path: &str, method: &str) -> String {
+    let words = path.split(['/', '{', '}']).filter(|word| !word.is_empty());
+    std::iter::once(method).chain(words).collect::<Vec<_>>().join("-")
+}
+
 fn operation(path: &str, method: &str, summary: &str) -> Value {
     let outcome = json!({ "description": "OperationOutcome that says what is wrong, where, and what to do" });
     let ok = json!({ "description": "A resource, a Bundle, or nothing",
         "content": { "application/fhir+json": { "schema": { "type": "object" } } } });
-    let mut operation =
-        json!({ "summary": summary, "responses": { "2XX": ok, "4XX": outcome.clone(), "5XX": outcome } });
+    let mut operation = json!({ "operationId": operation_id(path, method), "summary": summary, "responses": { "2XX": ok, "4XX": outcome.clone(), "5XX": outcome } });
     let example = match (method, path) {
         ("post", "/{type}") | ("put", _) => {
             json!({ "resourceType": "Patient", "name": [{ "family": "Ito", "given": ["Aiko"] }], "birthDate": "1990-05-01" })

@@ -39,6 +39,11 @@ fn decode(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
+/// A path with its percent-encoding resolved; a `+` stands for itself there.
+pub(crate) fn decode_path(text: &str) -> Option<String> {
+    decode(&text.replace('+', "%2B"))
+}
+
 /// Percent-encodes everything but unreserved characters and those that FHIR values use freely.
 pub(crate) fn encode(out: &mut String, text: &str) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";

@@ -2,7 +2,7 @@
 
 use crate::error::Failure;
 use crate::http::{Answer, Request};
-use crate::route::route;
+use crate::route::{NoRoute, route};
 use crate::{Config, Metrics, auth, body, compress, health, interactions, negotiate, openapi, query};
 use axum::Router;
 use axum::body::Body;
@@ -14,7 +14,7 @@ use engine::{Engine, Session};
 use std::sync::Arc;
 use std::time::Instant;
 use store::TenantId;
-use tower_http::cors::{AllowOrigin, Any, CorsLayer};
+use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -41,6 +41,9 @@ pub fn router(engine: Engine, config: Config, metrics: Arc<Metrics>) -> Router {
         .route("/t/{tenant}/fhir", any(other_tenant))
         .route("/t/{tenant}/fhir/", any(other_tenant))
         .route("/t/{tenant}/fhir/{*path}", any(other_tenant))
+        .fallback(|| async { plain(Failure::from(NoRoute::UnknownPath).into_answer()) })
+        // Only the routes outside FHIR come here; they all are GET.
+        .method_not_allowed_fallback(|| async { plain(Failure::from(NoRoute::Method("GET, HEAD")).into_answer()) })
         .with_state(app);
     match cors {
         Some(cors) => router.layer(cors),
@@ -59,7 +62,7 @@ fn cors(config: &Config) -> Option<CorsLayer> {
         CorsLayer::new()
             .allow_origin(if any { AllowOrigin::any() } else { AllowOrigin::list(origins) })
             .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
-            .allow_headers(Any)
+            .allow_headers(AllowHeaders::mirror_request())
             .expose_headers(exposed),
     )
 }
@@ -67,6 +70,7 @@ fn cors(config: &Config) -> Option<CorsLayer> {
 fn plain(answer: Answer) -> Response {
     let mut response = Response::new(Body::from(answer.body));
     *response.status_mut() = answer.status;
+    *response.headers_mut() = answer.headers;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
@@ -97,7 +101,7 @@ async fn metrics_text(State(app): Shared, headers: HeaderMap) -> Response {
 
 async fn default_tenant(State(app): Shared, request: axum::extract::Request) -> Response {
     let (parts, body) = request.into_parts();
-    let path = parts.uri.path().trim_start_matches("/fhir").trim_matches('/').to_owned();
+    let path = parts.uri.path().strip_prefix("/fhir").unwrap_or("").trim_matches('/').to_owned();
     let tenant = app.config.default_tenant.clone();
     handle(&app, parts, body, tenant, "/fhir".into(), path).await
 }
@@ -187,6 +191,9 @@ async fn answer(
     if tenant != config.default_tenant && !config.other_tenants.contains(&tenant) {
         return Err(Failure::new(StatusCode::NOT_FOUND, "not-found", "there is no such tenant here"));
     }
+    let path = query::decode_path(&path).ok_or_else(|| {
+        Failure::new(StatusCode::BAD_REQUEST, "invalid", "the path is not valid percent-encoded UTF-8")
+    })?;
     let interaction = route(fhir::defs::r4(), &parts.method, &path)?;
     *code = interaction.code();
     let text = parts.uri.query().unwrap_or("").to_owned();

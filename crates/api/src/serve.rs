@@ -55,6 +55,10 @@ pub async fn serve(
                     _ => return,
                 },
                 None => {
+                    // Telling HTTP/1 from HTTP/2 needs a first byte, and waits for it without a bound of its own.
+                    if !matches!(tokio::time::timeout(timeout, stream.peek(&mut [0])).await, Ok(Ok(1..))) {
+                        return;
+                    }
                     let connection = builder.serve_connection(TokioIo::<TcpStream>::new(stream), service).into_owned();
                     watcher.watch(connection).await
                 }

@@ -76,7 +76,8 @@ async fn bad_media() {
     }
     let latin = ("content-type", "application/fhir+json; charset=iso-8859-1");
     world.ask("POST", "/fhir/Patient", &[latin], PATIENT).await.is(415);
-    world.ask("POST", "/fhir/Patient", &[("content-type", "Application/FHIR+JSON; charset=\"UTF-8\"")], PATIENT)
+    world
+        .ask("POST", "/fhir/Patient", &[("content-type", "Application/FHIR+JSON; charset=\"UTF-8\"")], PATIENT)
         .await
         .is(201);
     world.ask("POST", "/fhir/Patient", &[FHIR, ("content-encoding", "br")], PATIENT).await.is(415);

@@ -4,7 +4,8 @@ use crate::harness::World;
 use fhir::json::Value;
 
 fn statuses(entries: &[Value]) -> Vec<String> {
-    let status = |entry: &Value| entry.get("response").unwrap().get("status").unwrap().as_str().unwrap()[..3].to_owned();
+    let status =
+        |entry: &Value| entry.get("response").unwrap().get("status").unwrap().as_str().unwrap()[..3].to_owned();
     entries.iter().map(status).collect()
 }
 

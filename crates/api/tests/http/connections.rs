@@ -20,9 +20,8 @@ async fn start(world: &World, config: Config) -> Server {
     let at = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
     let router = world.router.clone();
-    let done = tokio::spawn(async move {
-        api::serve(listener, router, &config, None, async { drop(stopped.await) }).await
-    });
+    let done =
+        tokio::spawn(async move { api::serve(listener, router, &config, None, async { drop(stopped.await) }).await });
     Server { at, stop, done }
 }
 
@@ -102,7 +101,8 @@ async fn shutdown_does_not_wait_for_ever() {
     let config = Config { shutdown_timeout: Duration::from_millis(50), ..Config::default() };
     let server = start(&world, config).await;
     let mut stream = TcpStream::connect(server.at).await.unwrap();
-    let head = b"POST /fhir/Patient HTTP/1.1\r\nhost: host\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n";
+    let head =
+        b"POST /fhir/Patient HTTP/1.1\r\nhost: host\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n";
     stream.write_all(head).await.unwrap();
     while world.metrics.snapshot().in_flight == 0 {
         tokio::task::yield_now().await;

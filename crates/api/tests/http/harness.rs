@@ -100,6 +100,10 @@ impl World {
             queue_max: 1_000,
         })
         .unwrap();
+        // As the wiring of the binary does: configured tenants exist, others never come into being by a URL.
+        for tenant in &config.other_tenants {
+            store.tenant(&store::TenantId(tenant.clone())).unwrap();
+        }
         let counter = AtomicU64::new(1);
         let random = Arc::new(move |out: &mut [u8]| {
             let number = counter.fetch_add(1, Ordering::Relaxed).to_be_bytes();
@@ -113,13 +117,7 @@ impl World {
         World { router, metrics, clock, _dir: dir }
     }
 
-    pub(crate) async fn ask(
-        &self,
-        method: &str,
-        path: &str,
-        headers: &[(&str, &str)],
-        body: impl Into<Body>,
-    ) -> Reply {
+    pub(crate) async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Reply {
         let mut request = Request::builder().method(method).uri(path).header("host", "host");
         for (name, value) in headers {
             request = request.header(*name, *value);

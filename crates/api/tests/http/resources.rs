@@ -153,8 +153,7 @@ async fn validate_says_what_is_wrong_without_storing() {
     let wrong = PATIENT.replace("1990-05-01", "May 1990");
     let issues = world.send("POST", "/fhir/Patient/$validate", &wrong).await.is(200);
     assert!(issues.text().contains("Patient.birthDate") && issues.text().contains("\"error\""));
-    let wrapped =
-        format!(r#"{{"resourceType":"Parameters","parameter":[{{"name":"resource","resource":{wrong}}}]}}"#);
+    let wrapped = format!(r#"{{"resourceType":"Parameters","parameter":[{{"name":"resource","resource":{wrong}}}]}}"#);
     assert!(world.send("POST", "/fhir/Patient/$validate", &wrapped).await.is(200).text().contains("birthDate"));
     assert_eq!(world.get("/fhir/Patient").await.total().as_deref(), Some("0"));
 }

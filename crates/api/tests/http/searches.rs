@@ -119,7 +119,7 @@ async fn everything_about_a_patient() {
     assert_eq!(ids(&found), ["o4", "p4"]);
     let body = r#"{"resourceType":"Parameters","parameter":[{"name":"_type","valueCode":"Observation"}]}"#;
     let some = world.send("POST", "/fhir/Patient/p4/$everything", body).await.is(200);
-    assert!(some.text().contains("\"o4\"") && !some.text().contains("\"id\":\"p4\""));
+    assert!(some.text().contains("\"o4\"") && !some.text().contains("\"id\":\"e4\""));
     world.get("/fhir/Patient/nobody/$everything").await.is(404);
 }
 
