@@ -19,10 +19,16 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     // Naming the target keeps the flags away from build scripts and procedural macros.
     build.args(["build", "--quiet", "--release", "--bin", target, "--target", triple]).current_dir(&dir);
     succeed("cargo build", build.env("RUSTFLAGS", FLAGS).env("CARGO_TARGET_DIR", dir.join("target")))?;
+    // A fixed seed: a run of CI takes the same way each time, and a finding can be seen again.
     // New inputs go to a directory of their own, so that the checked-in corpus changes only on purpose.
     let found = dir.join("target/corpus").join(target);
     std::fs::create_dir_all(&found)?;
     let mut fuzzer = Command::new(dir.join("target").join(triple).join("release").join(target));
-    fuzzer.arg(format!("-max_total_time={seconds}")).args(["-max_len=4096", "-timeout=10", "-rss_limit_mb=2048"]);
+    fuzzer.arg(format!("-max_total_time={seconds}")).args([
+        "-seed=1",
+        "-max_len=4096",
+        "-timeout=10",
+        "-rss_limit_mb=2048",
+    ]);
     succeed("the fuzzer", fuzzer.arg(&found).arg(dir.join("corpus").join(target)).current_dir(&dir))
 }
