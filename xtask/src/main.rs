@@ -5,6 +5,7 @@ mod defs;
 mod docs;
 mod fuzz;
 mod layers;
+mod sim;
 mod sizes;
 mod test;
 
@@ -17,6 +18,7 @@ cargo xtask COMMAND
   check                          format, lints, layer rule, links of the docs, rustdoc, file sizes
   test                           all tests of the workspace
   defs [--from DIR] [--check]    distil the FHIR definitions (needs npm), or compare with the checked-in table
+  sim crash [--rounds N] [--seed S]  kill the server N times (1000) while it is written to
   fuzz TARGET [SECONDS]          run a fuzz target: json, fhirpath or query
 ";
 
@@ -28,6 +30,7 @@ fn main() -> ExitCode {
         "check" => check::run(),
         "test" => test::run(&rest),
         "defs" => defs::run(&rest),
+        "sim" => sim::run(&rest),
         "fuzz" => fuzz::run(&rest),
         _ => {
             eprint!("{USAGE}");

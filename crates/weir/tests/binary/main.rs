@@ -1,0 +1,5 @@
+//! The command line as users and operators meet it, on the real binary.
+
+mod cli;
+mod phi;
+mod support;
