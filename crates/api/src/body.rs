@@ -7,6 +7,9 @@ use flate2::write::{GzDecoder, ZlibDecoder};
 use http_body_util::BodyExt;
 use std::io::Write;
 
+/// A claim in Content-Length reserves no more than this.
+const RESERVED_MAX: usize = 1 << 20;
+
 /// Reads a body of at most `bytes_max` bytes, counted after decompression.
 pub(crate) async fn read(headers: &HeaderMap, body: Body, bytes_max: usize) -> Result<Vec<u8>, Failure> {
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
@@ -81,7 +84,7 @@ struct Bounded {
 
 impl Bounded {
     fn new(max: usize, announced: Option<usize>) -> Bounded {
-        Bounded { bytes: Vec::with_capacity(announced.unwrap_or(0)), max }
+        Bounded { bytes: Vec::with_capacity(announced.unwrap_or(0).min(RESERVED_MAX)), max }
     }
 }
 

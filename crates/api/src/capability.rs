@@ -2,14 +2,16 @@
 
 use fhir::defs::{Definitions, ParamType, TypeId, r4};
 use fhir::json::Writer;
+use std::sync::OnceLock;
 
 const SOFTWARE: &str = env!("CARGO_PKG_VERSION");
 /// Changes with the statement's content; a constant because the content changes only with the build.
 const DATE: &str = "2026-11-24";
 
 pub(crate) fn statement(base: &str) -> Vec<u8> {
-    let defs = r4();
-    let mut json = Writer::with_capacity(1 << 20);
+    static REST: OnceLock<String> = OnceLock::new();
+    let rest = REST.get_or_init(rest);
+    let mut json = Writer::with_capacity(rest.len() + 1_024);
     json.object().member("resourceType").string("CapabilityStatement");
     json.member("status").string("active").member("date").string(DATE).member("kind").string("instance");
     json.member("software").object().member("name").string("weir").member("version").string(SOFTWARE).end_object();
@@ -22,7 +24,15 @@ pub(crate) fn statement(base: &str) -> Vec<u8> {
         .string("application/json-patch+json")
         .string("application/fhir+json")
         .end_array();
-    json.member("rest").array().object().member("mode").string("server");
+    json.member("rest").array().raw(rest).end_array().end_object();
+    json.finish()
+}
+
+/// The part that is the same under every base URL: made once, because it is large.
+fn rest() -> String {
+    let defs = r4();
+    let mut json = Writer::with_capacity(1 << 20);
+    json.object().member("mode").string("server");
     json.member("resource").array();
     for ty in defs.resources() {
         resource(&mut json, defs, ty);
@@ -38,8 +48,8 @@ pub(crate) fn statement(base: &str) -> Vec<u8> {
         let name = defs.ty(compartment.owner).name.to_lowercase();
         json.string(&format!("http://hl7.org/fhir/CompartmentDefinition/{name}"));
     }
-    json.end_array().end_object().end_array().end_object();
-    json.finish()
+    json.end_array().end_object();
+    String::from_utf8(json.finish()).expect("the writer writes UTF-8")
 }
 
 fn resource(json: &mut Writer, defs: &Definitions, ty: TypeId) {
@@ -51,7 +61,7 @@ fn resource(json: &mut Writer, defs: &Definitions, ty: TypeId) {
         json.object().member("code").string(code).end_object();
     }
     json.end_array();
-    json.member("versioning").string("versioned-update").member("readHistory").bool(true);
+    json.member("versioning").string("versioned").member("readHistory").bool(true);
     json.member("updateCreate").bool(true).member("conditionalCreate").bool(true);
     json.member("conditionalRead").string("full-support").member("conditionalUpdate").bool(true);
     json.member("conditionalDelete").string("multiple");

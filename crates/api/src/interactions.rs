@@ -3,7 +3,7 @@
 use crate::capability;
 use crate::error::Failure;
 use crate::http::{Answer, Request};
-use crate::negotiate::{content_type, expect_json};
+use crate::negotiate::{Sent, content_type, expect_json};
 use crate::query;
 use crate::respond;
 use crate::route::Interaction;
@@ -99,9 +99,9 @@ async fn update(engine: &Engine, request: &Request, ty: TypeId, id: Option<&str>
 }
 
 async fn patch(engine: &Engine, request: &Request, ty: TypeId, id: Option<&str>) -> Result<Answer, Failure> {
-    let patch = match content_type(&request.headers)?.as_deref() {
-        Some("application/json-patch+json") => Patch::Json(&request.body),
-        Some("application/fhir+json" | "application/json") => Patch::FhirPath(&request.body),
+    let patch = match content_type(&request.headers)? {
+        Sent::JsonPatch => Patch::Json(&request.body),
+        Sent::Json => Patch::FhirPath(&request.body),
         _ => {
             let text = "send application/json-patch+json, or Parameters as application/fhir+json for FHIRPath Patch";
             return Err(Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-supported", text));
@@ -121,7 +121,7 @@ async fn delete(engine: &Engine, request: &Request, ty: TypeId, id: Option<&str>
 fn search_pairs(request: &Request) -> Result<Vec<(String, String)>, Failure> {
     let mut pairs = query::pairs(&request.query)?;
     if request.is_post && !request.body.is_empty() {
-        if content_type(&request.headers)?.as_deref() != Some("application/x-www-form-urlencoded") {
+        if content_type(&request.headers)? != Sent::Form {
             let text = "send the search as application/x-www-form-urlencoded";
             return Err(Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-supported", text));
         }

@@ -13,6 +13,7 @@ mod interactions;
 mod metrics;
 mod negotiate;
 mod openapi;
+mod opening;
 mod query;
 mod respond;
 mod route;

@@ -57,9 +57,19 @@ fn accepted(headers: &HeaderMap) -> Result<&'static str, Failure> {
     if any { Err(not_acceptable()) } else { Ok(FHIR_JSON) }
 }
 
-/// Checks the Content-Type of a body that must be JSON; `patch` also takes JSON Patch.
-pub(crate) fn content_type(headers: &HeaderMap) -> Result<Option<String>, Failure> {
-    let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(None) };
+/// What a Content-Type says about a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sent {
+    Unsaid,
+    Json,
+    JsonPatch,
+    Form,
+    Other,
+}
+
+/// The kind of a body that is UTF-8, as all must be.
+pub(crate) fn content_type(headers: &HeaderMap) -> Result<Sent, Failure> {
+    let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(Sent::Unsaid) };
     let text = value.to_str().unwrap_or("?");
     let (name, parameters) = text.split_once(';').unwrap_or((text, ""));
     let charset = parameters.to_ascii_lowercase().replace(['"', ' '], "");
@@ -67,14 +77,19 @@ pub(crate) fn content_type(headers: &HeaderMap) -> Result<Option<String>, Failur
         let text = "bodies must be UTF-8";
         return Err(Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-supported", text));
     }
-    Ok(Some(name.trim().to_ascii_lowercase()))
+    Ok(match name.trim().to_ascii_lowercase().as_str() {
+        "application/fhir+json" | "application/json" | "application/json+fhir" | "text/json" => Sent::Json,
+        "application/json-patch+json" => Sent::JsonPatch,
+        "application/x-www-form-urlencoded" => Sent::Form,
+        _ => Sent::Other,
+    })
 }
 
 /// For bodies that are a resource.
 pub(crate) fn expect_json(headers: &HeaderMap) -> Result<(), Failure> {
-    match content_type(headers)?.as_deref() {
-        None | Some("application/fhir+json" | "application/json" | "application/json+fhir" | "text/json") => Ok(()),
-        Some(_) => Err(Failure::new(
+    match content_type(headers)? {
+        Sent::Unsaid | Sent::Json => Ok(()),
+        _ => Err(Failure::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "not-supported",
             "send the body as application/fhir+json",

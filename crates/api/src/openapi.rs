@@ -29,8 +29,10 @@ pub fn openapi() -> String {
         ("/metrics", "Metrics for Prometheus"),
         ("/openapi.json", "This document"),
     ] {
-        let id = operation_id(path, "get");
-        paths.push((path.into(), json!({ "get": { "operationId": id, "summary": summary, "responses": { "200": { "description": "OK" } } } }),
+        paths.push((
+            path.into(),
+            json!({ "get": { "operationId": operation_id("get", path), "summary": summary,
+                "responses": { "200": { "description": "OK" } } } }),
         ));
     }
     let document = json!({
@@ -43,6 +45,13 @@ pub fn openapi() -> String {
     document.to_string()
 }
 
+/// `get_type_id_history` for GET `/{type}/{id}/_history`: unique, and a fit name for generated clients.
+fn operation_id(method: &str, path: &str) -> String {
+    let words = path.split(|letter: char| !letter.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    let words: Vec<&str> = std::iter::once(method).chain(words).collect();
+    words.join("_")
+}
+
 fn parameter(name: &str) -> (&'static str, &'static str) {
     match name {
         "type" => ("A FHIR R4 resource type", "Patient"),
@@ -52,17 +61,11 @@ fn parameter(name: &str) -> (&'static str, &'static str) {
     }
 }
 
-/// `get-type-id-_history`: unique, because method and path are.
-fn operation_id(path: &str, method: &str) -> String {
-    let words = path.split(['/', '{', '}']).filter(|word| !word.is_empty());
-    std::iter::once(method).chain(words).collect::<Vec<_>>().join("-")
-}
-
 fn operation(path: &str, method: &str, summary: &str) -> Value {
     let outcome = json!({ "description": "OperationOutcome that says what is wrong, where, and what to do" });
     let ok = json!({ "description": "A resource, a Bundle, or nothing",
         "content": { "application/fhir+json": { "schema": { "type": "object" } } } });
-    let mut operation = json!({ "operationId": operation_id(path, method), "summary": summary, "responses": { "2XX": ok, "4XX": outcome.clone(), "5XX": outcome } });
+    let mut operation = json!({ "operationId": operation_id(method, path), "summary": summary, "responses": { "2XX": ok, "4XX": outcome.clone(), "5XX": outcome } });
     let example = match (method, path) {
         ("post", "/{type}") | ("put", _) => {
             json!({ "resourceType": "Patient", "name": [{ "family": "Ito", "given": ["Aiko"] }], "birthDate": "1990-05-01" })

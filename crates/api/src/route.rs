@@ -90,6 +90,10 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row { path: "/{type}/_search", methods: &[("post", "Search")] },
     Row { path: "/{type}/_history", methods: &[("get", "History of a type")] },
+    Row {
+        path: "/{type}/$everything",
+        methods: &[("get", "Everything about all Patients or Encounters"), ("post", "The same with Parameters")],
+    },
     Row { path: "/{type}/$validate", methods: &[("post", "Validate a resource without storing it")] },
     Row {
         path: "/{type}/{id}",

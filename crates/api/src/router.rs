@@ -26,24 +26,26 @@ struct App {
 
 type Shared = State<Arc<App>>;
 
+/// Marks requests of a connection that [`crate::serve`] decrypts itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OverTls;
+
 /// Every route of the server. Pages of other crates are merged with it.
 pub fn router(engine: Engine, config: Config, metrics: Arc<Metrics>) -> Router {
     let cors = cors(&config);
     let app = Arc::new(App { engine, config, metrics });
     let router = Router::new()
-        .route("/healthz", get(|| async { plain(health::live()) }))
-        .route("/readyz", get(ready))
-        .route("/metrics", get(metrics_text))
-        .route("/openapi.json", get(|| async { plain(Answer::json(StatusCode::OK, openapi().into_bytes())) }))
+        .route("/healthz", get(|| async { plain(health::live()) }).fallback(get_only))
+        .route("/readyz", get(ready).fallback(get_only))
+        .route("/metrics", get(metrics_text).fallback(get_only))
+        .route("/openapi.json", get(openapi_text).fallback(get_only))
         .route("/fhir", any(default_tenant))
         .route("/fhir/", any(default_tenant))
         .route("/fhir/{*path}", any(default_tenant))
         .route("/t/{tenant}/fhir", any(other_tenant))
         .route("/t/{tenant}/fhir/", any(other_tenant))
         .route("/t/{tenant}/fhir/{*path}", any(other_tenant))
-        .fallback(|| async { plain(Failure::from(NoRoute::UnknownPath).into_answer()) })
-        // Only the routes outside FHIR come here; they all are GET.
-        .method_not_allowed_fallback(|| async { plain(Failure::from(NoRoute::Method("GET, HEAD")).into_answer()) })
+        .fallback(nothing_here)
         .with_state(app);
     match cors {
         Some(cors) => router.layer(cors),
@@ -62,6 +64,7 @@ fn cors(config: &Config) -> Option<CorsLayer> {
         CorsLayer::new()
             .allow_origin(if any { AllowOrigin::any() } else { AllowOrigin::list(origins) })
             .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
+            // Mirrored, because `*` does not cover Authorization.
             .allow_headers(AllowHeaders::mirror_request())
             .expose_headers(exposed),
     )
@@ -73,6 +76,19 @@ fn plain(answer: Answer) -> Response {
     *response.headers_mut() = answer.headers;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
+}
+
+async fn openapi_text() -> Response {
+    plain(Answer::json(StatusCode::OK, openapi().into_bytes()))
+}
+
+async fn get_only() -> Response {
+    plain(Failure::from(NoRoute::Method("GET, HEAD")).into_answer())
+}
+
+async fn nothing_here() -> Response {
+    let text = "nothing is served at this path: the FHIR API is at /fhir, its description at /openapi.json";
+    plain(Failure::new(StatusCode::NOT_FOUND, "not-found", text).into_answer())
 }
 
 fn system_session(app: &App) -> Session {
@@ -101,7 +117,7 @@ async fn metrics_text(State(app): Shared, headers: HeaderMap) -> Response {
 
 async fn default_tenant(State(app): Shared, request: axum::extract::Request) -> Response {
     let (parts, body) = request.into_parts();
-    let path = parts.uri.path().strip_prefix("/fhir").unwrap_or("").trim_matches('/').to_owned();
+    let path = below(parts.uri.path(), "/fhir");
     let tenant = app.config.default_tenant.clone();
     handle(&app, parts, body, tenant, "/fhir".into(), path).await
 }
@@ -114,8 +130,13 @@ async fn other_tenant(
     let (parts, body) = request.into_parts();
     let tenant = captured.into_iter().next().map(|(_, tenant)| tenant).unwrap_or_default();
     let prefix = format!("/t/{tenant}/fhir");
-    let path = parts.uri.path().strip_prefix(&prefix).unwrap_or("").trim_matches('/').to_owned();
+    let path = below(parts.uri.path(), &prefix);
     handle(&app, parts, body, tenant, prefix, path).await
+}
+
+/// The path after the base.
+fn below(path: &str, prefix: &str) -> String {
+    path.strip_prefix(prefix).unwrap_or("").trim_matches('/').to_owned()
 }
 
 /// Counts, bounds, and answers one request; whatever happens, the answer is a proper one.
@@ -216,9 +237,11 @@ fn base_url(config: &Config, parts: &Parts) -> String {
         return base.clone();
     }
     let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
-    let scheme = header("x-forwarded-proto").unwrap_or(parts.uri.scheme_str().unwrap_or("http"));
+    let is_tls = parts.extensions.get::<OverTls>().is_some() || header("x-forwarded-proto") == Some("https");
+    let scheme = if is_tls { "https" } else { "http" };
+    let is_host = |text: &&str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.:[]_".contains(&byte));
     let host = header("x-forwarded-host").or(header("host")).or(parts.uri.authority().map(|host| host.as_str()));
-    format!("{scheme}://{}", host.unwrap_or("localhost"))
+    format!("{scheme}://{}", host.filter(is_host).unwrap_or("localhost"))
 }
 
 fn finish(

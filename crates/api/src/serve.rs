@@ -1,6 +1,8 @@
 //! Connections: TLS, slow clients, and a shutdown that finishes what it has begun.
 
 use crate::Config;
+use crate::opening::Opening;
+use crate::router::OverTls;
 use axum::Router;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -8,7 +10,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use rustls::ServerConfig;
 use std::sync::Arc;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 /// Serves `router` until `shutdown` completes; open requests then get `config.shutdown_timeout` to finish.
@@ -20,6 +22,7 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) -> std::io::Result<()> {
     let graceful = GracefulShutdown::new();
+    let router = if tls.is_some() { router.layer(axum::Extension(OverTls)) } else { router };
     let acceptor = tls.map(TlsAcceptor::from);
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(config.header_timeout);
@@ -48,18 +51,16 @@ pub async fn serve(
             let served = match acceptor {
                 Some(acceptor) => match tokio::time::timeout(timeout, acceptor.accept(stream)).await {
                     Ok(Ok(stream)) => {
-                        let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
+                        let connection =
+                            builder.serve_connection(TokioIo::new(Opening::new(stream, timeout)), service).into_owned();
                         watcher.watch(connection).await
                     }
                     // A handshake that fails or hangs is the client's affair.
                     _ => return,
                 },
                 None => {
-                    // Telling HTTP/1 from HTTP/2 needs a first byte, and waits for it without a bound of its own.
-                    if !matches!(tokio::time::timeout(timeout, stream.peek(&mut [0])).await, Ok(Ok(1..))) {
-                        return;
-                    }
-                    let connection = builder.serve_connection(TokioIo::<TcpStream>::new(stream), service).into_owned();
+                    let connection =
+                        builder.serve_connection(TokioIo::new(Opening::new(stream, timeout)), service).into_owned();
                     watcher.watch(connection).await
                 }
             };

@@ -57,11 +57,24 @@ async fn a_connection_carries_many_requests() {
 }
 
 #[tokio::test]
+async fn http2_is_spoken_by_prior_knowledge() {
+    const SETTINGS: u8 = 4;
+    let world = World::new();
+    let server = start(&world, Config::default()).await;
+    let mut stream = TcpStream::connect(server.at).await.unwrap();
+    stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
+    stream.write_all(&[0, 0, 0, SETTINGS, 0, 0, 0, 0, 0]).await.unwrap();
+    let mut head = [0; 9];
+    stream.read_exact(&mut head).await.unwrap();
+    assert_eq!(head[3], SETTINGS);
+}
+
+#[tokio::test]
 async fn a_client_that_never_finishes_its_head_is_closed() {
     let world = World::new();
     let config = Config { header_timeout: Duration::from_millis(200), ..Config::default() };
     let server = start(&world, config).await;
-    for half in [&b"GET /fhir/Patient HT"[..], b"GET /fhir/Patient HTTP/1.1\r\nhost: host\r\n", b""] {
+    for half in [&b"GET /fhir/Patient HT"[..], b"GET /fhir/Patient HTTP/1.1\r\nhost: host\r\n", b"", b"PRI * HT"] {
         let mut stream = TcpStream::connect(server.at).await.unwrap();
         stream.write_all(half).await.unwrap();
         let mut rest = Vec::new();

@@ -100,9 +100,8 @@ impl World {
             queue_max: 1_000,
         })
         .unwrap();
-        // As the wiring of the binary does: configured tenants exist, others never come into being by a URL.
-        for tenant in &config.other_tenants {
-            store.tenant(&store::TenantId(tenant.clone())).unwrap();
+        for name in &config.other_tenants {
+            store.tenant(&store::TenantId(name.clone())).unwrap();
         }
         let counter = AtomicU64::new(1);
         let random = Arc::new(move |out: &mut [u8]| {
