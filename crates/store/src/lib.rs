@@ -6,6 +6,7 @@
 mod api;
 mod clock;
 mod embedded;
+mod format;
 mod index;
 mod json;
 mod search;
@@ -16,7 +17,7 @@ pub use clock::{Clock, ManualClock};
 pub use json::instant;
 pub use tenant::Tenant;
 
-use embedded::{Embedded, FORMAT};
+use embedded::Embedded;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
@@ -33,7 +34,7 @@ struct Inner {
     options: Options,
     tenants: Mutex<BTreeMap<TenantId, Tenant>>,
     /// Held as long as the store is open: a second process is refused.
-    _lock: File,
+    lock: Arc<File>,
 }
 
 impl std::fmt::Debug for Store {
@@ -57,11 +58,11 @@ impl Store {
             Err(TryLockError::Error(error)) => return Err(io("lock", error)),
         }
         if dir.join("FORMAT").exists() {
-            check_format(dir)?;
+            format::check(dir)?;
         } else {
-            std::fs::write(dir.join("FORMAT"), format!("{FORMAT}\n")).map_err(|error| io("write to", error))?;
+            format::write(dir)?;
         }
-        Ok(Store { inner: Arc::new(Inner { options, tenants: Mutex::default(), _lock: lock }) })
+        Ok(Store { inner: Arc::new(Inner { options, tenants: Mutex::default(), lock: Arc::new(lock) }) })
     }
 
     /// Opens a tenant, creating it when it is not there.
@@ -76,7 +77,8 @@ impl Store {
             return Err(StoreError::UnknownTenant);
         }
         let dir = self.inner.options.dir.join("tenants").join(&id.0);
-        let tenant = Tenant { embedded: Arc::new(Embedded::open(&dir, id, &self.inner.options)?) };
+        let tenant =
+            Tenant { embedded: Arc::new(Embedded::open(&dir, id, &self.inner.options, self.inner.lock.clone())?) };
         tenants.insert(id.clone(), tenant.clone());
         Ok(tenant)
     }
@@ -99,8 +101,8 @@ impl Store {
         for id in &tenants {
             self.tenant(id)?.backup(&to.join("tenants").join(&id.0).join("weir.db"))?;
         }
-        std::fs::write(to.join("FORMAT"), format!("{FORMAT}\n"))
-            .map_err(|error| StoreError::Io(format!("cannot write to {}: {error}", to.display())))?;
+        // Last: a backup that was cut short has no format and is not restored.
+        format::write(to)?;
         Ok(tenants)
     }
 
@@ -108,18 +110,6 @@ impl Store {
     pub fn restore(from: &Path, to: &Path) -> Result<Vec<String>, StoreError> {
         embedded::restore(from, to)
     }
-}
-
-fn check_format(dir: &Path) -> Result<(), StoreError> {
-    let text = std::fs::read_to_string(dir.join("FORMAT"))
-        .map_err(|error| StoreError::Io(format!("cannot read {}: {error}", dir.join("FORMAT").display())))?;
-    let found = text.trim().parse().unwrap_or(0);
-    if found == FORMAT {
-        return Ok(());
-    }
-    let hint =
-        if found > FORMAT { "use the newer weir that wrote it" } else { "export with the older weir and load here" };
-    Err(StoreError::Format { found, needed: FORMAT, hint })
 }
 
 fn tenant_names(dir: &Path) -> Result<Vec<String>, StoreError> {

@@ -7,6 +7,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 /// Records in memory before the writer is asked to store them at once.
 const BUFFERED_MAX: usize = 1_000;
+/// Records kept in memory while the disk refuses them; past this the oldest are lost, and the log says how many.
+const UNWRITTEN_MAX: usize = 100_000;
 
 impl Shared {
     pub(crate) fn audit(&self, records: Vec<AuditRecord>) {
@@ -19,6 +21,18 @@ impl Shared {
             // Any message wakes the writer, which takes the buffer along; when its inbox is full it is awake already.
             drop(self.inbox.try_send(super::Message::Run(Box::new(|_| ()))));
         }
+    }
+
+    /// Takes back records, older than all in memory, that could not be written.
+    pub(super) fn audit_again(&self, mut records: Vec<AuditRecord>) {
+        let mut buffer = self.audit_buffer.lock();
+        records.append(&mut buffer);
+        let lost = records.len().saturating_sub(UNWRITTEN_MAX);
+        if lost > 0 {
+            records.drain(..lost);
+            tracing::error!(store.tenant = self.codec.tenant, lost, "audit records lost: the disk refuses them");
+        }
+        *buffer = records;
     }
 
     /// Puts what is in memory on disk, so that queries see it.
@@ -75,6 +89,9 @@ pub(super) fn query(codec: &Codec, connection: &Connection, query: &AuditQuery) 
     let mut rows =
         statement.query(params![before, query.from_us.unwrap_or(i64::MIN), query.to_us.unwrap_or(i64::MAX)])?;
     let mut found = Vec::new();
+    if query.limit == 0 {
+        return Ok(found);
+    }
     while let Some(row) = rows.next()? {
         let first: i64 = row.get(0)?;
         let records = open(codec, first, row.get_ref(1)?.as_blob().map_err(|_| damaged())?)?;
@@ -91,6 +108,21 @@ pub(super) fn query(codec: &Codec, connection: &Connection, query: &AuditQuery) 
     Ok(found)
 }
 
+/// Blocks that do not open or do not hold as many records as they should, by their first number.
+pub(super) fn damaged_blocks(codec: &Codec, connection: &Connection) -> Result<Vec<i64>, StoreError> {
+    let mut statement = connection.prepare("SELECT first, n, block FROM audit ORDER BY first")?;
+    let mut rows = statement.query([])?;
+    let mut damaged = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (first, n): (i64, usize) = (row.get(0)?, row.get(1)?);
+        let block = row.get_ref(2)?.as_blob().unwrap_or_default();
+        if open(codec, first, block).map_or(true, |records| records.len() != n) {
+            damaged.push(first);
+        }
+    }
+    Ok(damaged)
+}
+
 pub(super) fn get(codec: &Codec, connection: &Connection, no: u64) -> Result<Option<Audited>, StoreError> {
     let row: Option<(i64, Vec<u8>)> = connection
         .prepare_cached("SELECT first, block FROM audit WHERE first <= ?1 ORDER BY first DESC LIMIT 1")?
@@ -102,7 +134,8 @@ pub(super) fn get(codec: &Codec, connection: &Connection, no: u64) -> Result<Opt
 }
 
 pub(super) fn count(connection: &Connection) -> Result<u64, StoreError> {
-    Ok(connection.query_row("SELECT coalesce(sum(n), 0) FROM audit", [], |row| row.get(0))?)
+    let sql = "SELECT coalesce((SELECT first + n - 1 FROM audit ORDER BY first DESC LIMIT 1), 0)";
+    Ok(connection.query_row(sql, [], |row| row.get(0))?)
 }
 
 fn matches(record: &AuditRecord, query: &AuditQuery) -> bool {

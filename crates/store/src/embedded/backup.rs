@@ -1,6 +1,6 @@
 //! Backup of a running tenant, restore of a whole store, and giving space back.
 
-use super::{FORMAT, Shared, schema};
+use super::{Shared, schema};
 use crate::StoreError;
 use rusqlite::Connection;
 use std::path::Path;
@@ -22,7 +22,8 @@ impl Shared {
         let connection = schema::open_reader(&self.path)?;
         connection.execute("VACUUM INTO ?1", [target])?;
         let copy = std::fs::File::open(to).map_err(|error| io("open", to, &error))?;
-        copy.sync_all().map_err(|error| io("sync", to, &error))
+        copy.sync_all().map_err(|error| io("sync", to, &error))?;
+        crate::format::sync_new_dir(parent)
     }
 }
 
@@ -30,16 +31,17 @@ impl Shared {
 pub(super) fn vacuum(shared: &Shared) -> Result<(), StoreError> {
     let (answer, result) = std::sync::mpsc::sync_channel(1);
     let job = move |connection: &Connection| {
-        let outcome = connection.execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE);").map_err(StoreError::from);
+        let outcome = connection.execute_batch("VACUUM").and_then(|()| super::checkpoint::truncate(connection));
         drop(answer.send(outcome));
     };
     shared.inbox.send(super::Message::Run(Box::new(job))).map_err(|_| StoreError::Closed)?;
-    result.recv().map_err(|_| StoreError::Closed)?
+    result.recv().map_err(|_| StoreError::Closed)??;
+    Ok(())
 }
 
 /// Copies a backup to a new data directory after checking that it is one.
 pub(crate) fn restore(from: &Path, to: &Path) -> Result<Vec<String>, StoreError> {
-    crate::check_format(from)?;
+    crate::format::check(from)?;
     let tenants = crate::tenant_names(from)?;
     if tenants.is_empty() {
         return Err(StoreError::Io(format!("{} holds no tenant: not a backup of weir", from.display())));
@@ -60,7 +62,8 @@ pub(crate) fn restore(from: &Path, to: &Path) -> Result<Vec<String>, StoreError>
         std::fs::copy(&source, &target).map_err(|error| io("write", &target, &error))?;
         let copy = std::fs::File::open(&target).map_err(|error| io("open", &target, &error))?;
         copy.sync_all().map_err(|error| io("sync", &target, &error))?;
+        crate::format::sync_new_dir(&dir)?;
     }
-    std::fs::write(to.join("FORMAT"), format!("{FORMAT}\n")).map_err(|error| io("write", to, &error))?;
+    crate::format::write(to)?;
     Ok(tenants)
 }

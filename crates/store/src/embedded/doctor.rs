@@ -17,6 +17,7 @@ impl Shared {
         self.check_file(&mut report)?;
         self.check_log(&mut report)?;
         self.check_bodies(&mut report)?;
+        self.check_audit(&mut report)?;
         if rebuild {
             self.index().clear()?;
             self.reading(|connection| read::replay(self, connection))?;
@@ -94,6 +95,13 @@ impl Shared {
             }
         }
         report.checked.push(format!("{bodies} bodies open and are JSON"));
+        Ok(())
+    }
+
+    fn check_audit(&self, report: &mut Report) -> Result<(), StoreError> {
+        let damaged = self.reading(|connection| super::audit::damaged_blocks(&self.codec, connection))?;
+        report.checked.push("audit blocks open".into());
+        report.problems.extend(damaged.iter().map(|first| format!("audit records from {first} on are damaged")));
         Ok(())
     }
 

@@ -10,14 +10,18 @@ impl Shared {
     /// The cursor is the change number of the last version shown, which stays right while others write.
     pub(crate) fn history(&self, request: &HistoryRequest) -> Result<HistoryPage, StoreError> {
         let before = match &request.cursor {
-            Some(cursor) => cursor.parse::<Seq>().map_err(|_| StoreError::InvalidCursor)?,
+            Some(cursor) => {
+                let seq = cursor.parse::<Seq>().ok().filter(|seq| i64::try_from(*seq).is_ok());
+                seq.ok_or(StoreError::InvalidCursor)?
+            }
             None => self.last_seq() + 1,
         };
-        let since = request.since_us.map_or(Ok(0), |at| self.seq_at(at - 1))?;
+        let since = request.since_us.map_or(Ok(0), |at| self.seq_at(at.saturating_sub(1)))?;
         self.reading(|connection| {
             let mut versions = Vec::new();
             let mut cursor = before;
-            while versions.len() <= request.limit {
+            // A page of nothing has no last version to go on from: `limit` 0 asks for the total only.
+            while request.limit > 0 && versions.len() <= request.limit {
                 let step = self.step(connection, &request.scope, cursor, since, request.limit + 1)?;
                 let Some(last) = step.last() else { break };
                 cursor = last.seq;

@@ -25,6 +25,7 @@ use parking_lot::Mutex;
 use rusqlite::{Connection, OptionalExtension};
 use seal::{DataKey, MasterKey, WrappedKey};
 use segments::{IndexKeys, SegmentTables};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -45,15 +46,20 @@ pub(crate) struct Shared {
     last_seq: AtomicU64,
     last_at_us: AtomicI64,
     audit_buffer: Mutex<Vec<AuditRecord>>,
+    /// One trains dictionaries at a time.
+    training: Mutex<()>,
     readers: Mutex<Vec<Connection>>,
     inbox: SyncSender<Message>,
     closing: AtomicBool,
 }
 
-/// One open tenant. Dropping it without [`Embedded::close`] is a crash: safe, but the next start replays more.
+/// One open tenant. Dropping it closes it.
 pub(crate) struct Embedded {
     pub(crate) shared: Arc<Shared>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+    keeper: Mutex<Option<JoinHandle<()>>>,
+    /// The directory stays locked as long as anybody has one of its tenants, even when the store itself is gone.
+    _lock: Arc<File>,
 }
 
 impl Shared {
@@ -84,6 +90,9 @@ impl Shared {
 
     /// Runs `job` with a reader connection.
     pub(crate) fn reading<T>(&self, job: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        if self.closing.load(Ordering::Acquire) {
+            return Err(StoreError::Closed);
+        }
         let connection = match self.readers.lock().pop() {
             Some(connection) => connection,
             None => schema::open_reader(&self.path)?,
@@ -138,11 +147,21 @@ fn writing<T: Send + 'static>(
 
 impl Embedded {
     /// Opens the tenant's file in `dir`, creating both when they are not there, and replays what the index lacks.
-    pub(crate) fn open(dir: &Path, tenant: &TenantId, options: &crate::Options) -> Result<Embedded, StoreError> {
+    pub(crate) fn open(
+        dir: &Path,
+        tenant: &TenantId,
+        options: &crate::Options,
+        lock: Arc<File>,
+    ) -> Result<Embedded, StoreError> {
         std::fs::create_dir_all(dir)
             .map_err(|error| StoreError::Io(format!("cannot create {}: {error}", dir.display())))?;
         let path = dir.join("weir.db");
+        let is_new = !path.exists();
         let connection = schema::open_writer(&path)?;
+        schema::check_format(&connection)?;
+        if is_new {
+            crate::format::sync_new_dir(dir)?;
+        }
         let key = data_key(&connection, &options.master_key)?;
         let defs = fhir::defs::r4();
         let codec = Codec::new(tenant.0.clone(), key, type_numbers(&connection, defs)?);
@@ -160,6 +179,7 @@ impl Embedded {
             last_seq: AtomicU64::new(last_seq),
             last_at_us: AtomicI64::new(last_at_us),
             audit_buffer: Mutex::default(),
+            training: Mutex::default(),
             readers: Mutex::default(),
             inbox: inbox.clone(),
             closing: AtomicBool::new(false),
@@ -168,16 +188,19 @@ impl Embedded {
             let shared = shared.clone();
             spawn("weir-writer", move || writer::run(&shared, connection, &outbox))?
         };
-        let storage = Arc::new(SegmentTables { path, inbox, readers: Mutex::default() });
-        let keys = Arc::new(IndexKeys(shared.codec.clone()));
-        let index = Index::open(storage, keys, defs.fingerprint, options.cache_bytes_max)?;
-        drop(shared.index.set(index));
-        shared.reading(|connection| read::replay(&shared, connection))?;
-        let keeper = {
-            let shared = shared.clone();
-            spawn("weir-keeper", move || checkpoint::run(&shared))?
+        // From here on a failure drops this, which ends the writer.
+        let embedded = Embedded {
+            shared: shared.clone(),
+            writer: Mutex::new(Some(writer)),
+            keeper: Mutex::default(),
+            _lock: lock,
         };
-        Ok(Embedded { shared, threads: Mutex::new(vec![keeper, writer]) })
+        let storage = Arc::new(SegmentTables { path, inbox, readers: Mutex::default() });
+        drop(shared.index.set(open_index(&shared, storage, options.cache_bytes_max)?));
+        shared.reading(|connection| read::replay(&shared, connection))?;
+        let keeper = spawn("weir-keeper", move || checkpoint::run(&shared))?;
+        *embedded.keeper.lock() = Some(keeper);
+        Ok(embedded)
     }
 
     /// Finishes what is queued, writes the index out, and ends the threads. Later calls answer [`StoreError::Closed`].
@@ -185,16 +208,16 @@ impl Embedded {
         if self.shared.closing.swap(true, Ordering::AcqRel) {
             return;
         }
-        if let Err(error) = self.shared.index().flush() {
+        // First, so that no checkpoint of its own is in the way of the last one.
+        join(&mut self.keeper.lock());
+        // There is none when the tenant could not be opened.
+        if let Some(Err(error)) = self.shared.index.get().map(Index::flush) {
             tracing::warn!(store.tenant = self.shared.codec.tenant, error = %error, "index not flushed at close");
         }
         // The file alone holds everything then, and the next start has no log to read through.
         self.shared.empty_wal();
         drop(self.shared.inbox.send(Message::Close));
-        for thread in self.threads.lock().drain(..) {
-            thread.thread().unpark();
-            drop(thread.join());
-        }
+        join(&mut self.writer.lock());
         self.shared.readers.lock().clear();
     }
 }
@@ -202,6 +225,28 @@ impl Embedded {
 impl Drop for Embedded {
     fn drop(&mut self) {
         self.close();
+    }
+}
+
+/// The index of the tenant. It can be derived from the log, so that a damaged one is made again instead of keeping the
+/// tenant closed; a wrong key was noticed before, at the data key.
+fn open_index(shared: &Shared, storage: Arc<SegmentTables>, cache_bytes_max: usize) -> Result<Index, StoreError> {
+    let fingerprint = fhir::defs::r4().fingerprint;
+    let open = || Index::open(storage.clone(), Arc::new(IndexKeys(shared.codec.clone())), fingerprint, cache_bytes_max);
+    match open() {
+        Err(StoreError::Unseal(error)) => {
+            tracing::warn!(store.tenant = shared.codec.tenant, error, "index is damaged: made again from the log");
+            storage.forget()?;
+            open()
+        }
+        other => other,
+    }
+}
+
+fn join(thread: &mut Option<JoinHandle<()>>) {
+    if let Some(thread) = thread.take() {
+        thread.thread().unpark();
+        drop(thread.join());
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::StoreError;
 use rusqlite::{Connection, OpenFlags};
 use std::path::Path;
+use std::time::Duration;
 
 /// Format of the directory and its files. A build reads and writes exactly one.
 pub(crate) const FORMAT: u32 = 1;
@@ -34,11 +35,22 @@ CREATE TABLE IF NOT EXISTS idx_block (seg INTEGER NOT NULL, no INTEGER NOT NULL,
 CREATE TABLE IF NOT EXISTS idx_state (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 ";
 
+/// Notes the format in a new file, and refuses a file of another one: it may have been moved here alone.
+pub(super) fn check_format(connection: &Connection) -> Result<(), StoreError> {
+    connection.execute("INSERT OR IGNORE INTO meta VALUES ('format', ?1)", [FORMAT])?;
+    let found = connection.query_row("SELECT value FROM meta WHERE name = 'format'", [], |row| row.get(0))?;
+    crate::format::accept(found)
+}
+
+/// How long a connection waits for the lock of another one of this process.
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// One process owns the file, so that SQLite needs neither shared memory nor file locks for each read (`unix-excl`).
 fn open(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags_and_vfs(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX, c"unix-excl")?;
     connection.set_prepared_statement_cache_capacity(64);
-    connection.execute_batch("PRAGMA temp_store = MEMORY; PRAGMA busy_timeout = 10000; PRAGMA cache_size = -4096;")?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.execute_batch("PRAGMA temp_store = MEMORY; PRAGMA cache_size = -4096;")?;
     Ok(connection)
 }
 

@@ -31,6 +31,16 @@ impl SegmentTables {
     }
 }
 
+impl SegmentTables {
+    /// Drops the list of segments. The index then removes their blocks and has nothing.
+    pub(super) fn forget(&self) -> Result<(), StoreError> {
+        writing(&self.inbox, |connection| {
+            connection.execute("DELETE FROM idx_state", [])?;
+            Ok(())
+        })
+    }
+}
+
 impl SegmentStorage for SegmentTables {
     fn manifest(&self) -> Result<Option<Vec<u8>>, StoreError> {
         self.reading(|connection| {

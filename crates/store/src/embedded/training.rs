@@ -15,6 +15,8 @@ const RECODE_STEP: i64 = 200;
 
 /// Trains the first dictionary of each type that has none and has bodies enough.
 pub(super) fn train_due(shared: &Shared) -> Result<(), StoreError> {
+    // The keeper and a compaction may come here at once, and would give two dictionaries one number.
+    let _training = shared.training.lock();
     for (ty, count) in shared.index().counts() {
         let disk = shared.codec.numbers.disk(ty);
         if count >= SAMPLES_MIN && shared.codec.newest_dictionary(disk) == 0 {

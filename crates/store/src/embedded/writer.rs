@@ -7,6 +7,8 @@ use crate::{AuditRecord, CommitError, Committed, Op, StoreError};
 use fhir::defs::TypeId;
 use fhir::index::Entry;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry as MapEntry;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
@@ -115,23 +117,25 @@ pub(super) fn run(shared: &Arc<Shared>, mut connection: Connection, inbox: &Rece
     commit_group(shared, &mut connection, Vec::new());
 }
 
-type Waiting = (PreparedBatch, oneshot::Sender<Result<Committed, CommitError>>);
+type Answer = oneshot::Sender<Result<Committed, CommitError>>;
+type Waiting = (PreparedBatch, Answer);
 
 fn commit_group(shared: &Arc<Shared>, connection: &mut Connection, group: Vec<Waiting>) {
     let buffered = std::mem::take(&mut *shared.audit_buffer.lock());
     if group.is_empty() && buffered.is_empty() {
         return;
     }
-    let mut answers = Vec::with_capacity(group.len());
+    let (batches, answers): (Vec<PreparedBatch>, Vec<Answer>) = group.into_iter().unzip();
+    let mut results = Vec::with_capacity(batches.len());
     let mut applied = Vec::new();
+    let buffered_len = buffered.len();
+    let mut audit = buffered;
     let outcome = (|| -> Result<(), StoreError> {
         // Immediate: a read that becomes a write later may find the log moved on by a checkpoint, and fail.
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut group_writer = GroupWriter::new(shared, &transaction)?;
-        let mut audit = buffered;
-        for (batch, answer) in group {
-            let result = group_writer.batch(batch, &mut applied, &mut audit)?;
-            answers.push((answer, Some(result)));
+        for batch in batches {
+            results.push(group_writer.batch(batch, &mut applied, &mut audit)?);
         }
         group_writer.audit(&audit)?;
         let seq = group_writer.seq;
@@ -139,15 +143,20 @@ fn commit_group(shared: &Arc<Shared>, connection: &mut Connection, group: Vec<Wa
         shared.committed(seq, std::mem::take(&mut applied));
         Ok(())
     })();
-    if let Err(error) = &outcome {
+    if let Err(error) = outcome {
         tracing::error!(store.tenant = shared.codec.tenant, error = %error, "commit failed");
-    }
-    for (answer, result) in answers {
-        let result = match (&outcome, result) {
-            (Ok(()), Some(result)) => result,
-            (Err(error), _) => Err(CommitError::Store(StoreError::Io(error.to_string()))),
-            (Ok(()), None) => Err(CommitError::Store(StoreError::Closed)),
+        // Reads that were answered already keep their records: the next commit takes them along.
+        audit.truncate(buffered_len);
+        shared.audit_again(audit);
+        let text = match error {
+            StoreError::Io(text) => text,
+            other => other.to_string(),
         };
+        // Nothing of the group was kept, so that every one of its batches fails, those not looked at included.
+        results.clear();
+        results.resize_with(answers.len(), || Err(CommitError::Store(StoreError::Io(text.clone()))));
+    }
+    for (answer, result) in answers.into_iter().zip(results) {
         // The client may have gone away; its write is committed all the same.
         drop(answer.send(result));
     }
@@ -185,12 +194,8 @@ impl<'a> GroupWriter<'a> {
             }
             previous.push(seq);
         }
-        for claim in &batch.claims {
-            if let PreparedClaim::Take { name, key, owner, .. } = claim
-                && self.is_taken(key, owner)?
-            {
-                return Ok(Err(CommitError::ClaimTaken { key: name.clone() }));
-            }
+        if let Some(key) = self.taken(&batch.claims)? {
+            return Ok(Err(CommitError::ClaimTaken { key }));
         }
         let mut seqs = Vec::with_capacity(batch.writes.len());
         for (write, prev) in batch.writes.into_iter().zip(previous) {
@@ -255,14 +260,33 @@ impl<'a> GroupWriter<'a> {
         Ok(self.seq)
     }
 
-    /// Held by somebody else and not expired.
-    fn is_taken(&self, key: &[u8], owner: &[u8]) -> Result<bool, StoreError> {
-        let row: Option<(Vec<u8>, Option<i64>)> = self
-            .transaction
-            .prepare_cached("SELECT substr(owner, 1, 16), expires_us FROM claims WHERE key = ?1")?
-            .query_row([key], |row| Ok((row.get(0)?, row.get(1)?)))
-            .optional()?;
-        Ok(row.is_some_and(|(holder, expires)| holder != owner && expires.is_none_or(|at| at > self.at_us)))
+    /// The first key that somebody else holds when it is this batch's turn to take it. Changes count in their order: a
+    /// release frees its key for a later take of the same batch, and of two takers in one batch the second is refused.
+    fn taken(&self, claims: &[PreparedClaim]) -> Result<Option<String>, StoreError> {
+        let mut holders: HashMap<&[u8], Option<Vec<u8>>> = HashMap::new();
+        for claim in claims {
+            let (PreparedClaim::Take { key, owner, .. } | PreparedClaim::Release { key, owner }) = claim;
+            let holder = match holders.entry(key) {
+                MapEntry::Occupied(entry) => entry.into_mut(),
+                MapEntry::Vacant(entry) => entry.insert(self.holder(key)?),
+            };
+            match claim {
+                PreparedClaim::Take { name, .. } if holder.as_ref().is_some_and(|holder| holder != owner) => {
+                    return Ok(Some(name.clone()));
+                }
+                PreparedClaim::Take { .. } => *holder = Some(owner.clone()),
+                PreparedClaim::Release { .. } if holder.as_ref() == Some(owner) => *holder = None,
+                PreparedClaim::Release { .. } => {}
+            }
+        }
+        Ok(None)
+    }
+
+    /// Who holds a claim that has not expired.
+    fn holder(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        let sql = "SELECT substr(owner, 1, 16) FROM claims WHERE key = ?1 AND (expires_us IS NULL OR expires_us > ?2)";
+        let mut statement = self.transaction.prepare_cached(sql)?;
+        Ok(statement.query_row(params![key, self.at_us], |row| row.get(0)).optional()?)
     }
 
     fn claim(&self, claim: PreparedClaim) -> Result<(), StoreError> {

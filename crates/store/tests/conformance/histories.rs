@@ -3,7 +3,7 @@
 use crate::support::{Fixture, batch, body, delete, fixture, patient, write};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
-use store::{HistoryRequest, HistoryScope, Op};
+use store::{HistoryRequest, HistoryScope, Op, StoreError};
 
 fn request(scope: HistoryScope, limit: usize) -> HistoryRequest {
     HistoryRequest { scope, since_us: None, at_us: None, cursor: None, limit }
@@ -38,6 +38,12 @@ async fn histories_page_newest_first() {
     assert_eq!(all(&fixture, request(HistoryScope::System, 4)).await[0], ("b".to_owned(), 6));
     let page = fixture.tenant.history(&request(instance, 2)).await.unwrap();
     assert_eq!(page.total, Some(5));
+    let nothing = fixture.tenant.history(&request(HistoryScope::System, 0)).await.unwrap();
+    assert_eq!((nothing.versions.len(), nothing.total, nothing.next), (0, Some(11), None));
+    for cursor in ["x", "-1", "9223372036854775808"] {
+        let wrong = HistoryRequest { cursor: Some(cursor.into()), ..request(HistoryScope::System, 2) };
+        assert!(matches!(fixture.tenant.history(&wrong).await, Err(StoreError::InvalidCursor)), "{cursor}");
+    }
     let unknown = HistoryScope::Instance(patient(), "zzz".into());
     assert!(fixture.tenant.history(&request(unknown, 2)).await.unwrap().versions.is_empty());
 }

@@ -2,6 +2,7 @@
 
 mod histories;
 mod queues;
+mod recovery;
 mod safety;
 mod side_state;
 mod support;

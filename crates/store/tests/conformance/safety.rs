@@ -128,4 +128,15 @@ async fn a_closed_store_says_so() {
     fixture.store.close();
     let error = fixture.put("a", 0, "x").await.unwrap_err();
     assert_eq!(error.to_string(), "store is closed");
+    assert!(matches!(fixture.tenant.read(patient(), "a").await, Err(StoreError::Closed)));
+}
+
+#[tokio::test]
+async fn a_directory_stays_locked_while_anybody_has_one_of_its_tenants() {
+    let fixture = fixture();
+    let (options, again) = (options(&fixture.dir, &fixture.clock, 7), options(&fixture.dir, &fixture.clock, 7));
+    drop(fixture.store);
+    assert!(Store::open(options).is_err());
+    drop(fixture.tenant);
+    assert!(Store::open(again).is_ok());
 }

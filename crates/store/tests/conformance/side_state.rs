@@ -32,6 +32,22 @@ async fn a_claim_has_one_owner_until_it_is_released_or_expires() {
 }
 
 #[tokio::test]
+async fn claims_of_one_batch_count_in_their_order() {
+    let fixture = fixture();
+    let changes = |claims: Vec<ClaimChange>| Batch { claims, ..Batch::default() };
+    let taking = |owner: &str| ClaimChange::Take { key: "slot".into(), owner: owner.into(), expires_us: None };
+    let releasing = |owner: &str| ClaimChange::Release { key: "slot".into(), owner: owner.into() };
+    let both = fixture.tenant.commit(changes(vec![taking("ann"), taking("bob")])).await;
+    assert!(matches!(both, Err(CommitError::ClaimTaken { key }) if key == "slot"));
+    assert_eq!(fixture.tenant.claim("slot").await.unwrap(), None);
+    fixture.tenant.commit(changes(vec![taking("ann"), taking("ann")])).await.unwrap();
+    let not_hers = fixture.tenant.commit(changes(vec![releasing("eve"), taking("eve")])).await;
+    assert!(matches!(not_hers, Err(CommitError::ClaimTaken { .. })));
+    fixture.tenant.commit(changes(vec![releasing("ann"), taking("bob")])).await.unwrap();
+    assert_eq!(fixture.tenant.claim("slot").await.unwrap().as_deref(), Some("bob"));
+}
+
+#[tokio::test]
 async fn counters_change_with_their_batch_or_not_at_all() {
     let fixture = fixture();
     let change = |delta| CounterChange { name: "status".into(), key: "full".into(), delta };
@@ -90,6 +106,7 @@ async fn audit_records_are_numbered_and_found() {
     };
     let all = AuditQuery { limit: 100, ..AuditQuery::default() };
     assert_eq!(find(all.clone()).await, (1..=11).rev().collect::<Vec<_>>());
+    assert_eq!(find(AuditQuery { limit: 0, ..all.clone() }).await, [0; 0]);
     assert_eq!(find(AuditQuery { limit: 2, before: Some(5), ..all.clone() }).await, [4, 3]);
     assert_eq!(find(AuditQuery { who: Some("bob".into()), ..all.clone() }).await, [10, 8, 6, 4, 2]);
     assert_eq!(find(AuditQuery { entity: Some("Patient/a".into()), ..all.clone() }).await, [11]);
