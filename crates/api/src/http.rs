@@ -1,6 +1,5 @@
 //! The pieces of a request and of an answer that the handlers share.
 
-use crate::negotiate::Wanted;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use engine::Session;
 
@@ -8,10 +7,11 @@ use engine::Session;
 pub(crate) struct Request {
     pub(crate) session: Session,
     pub(crate) headers: HeaderMap,
-    /// Raw query string.
+    /// Raw query string: the criteria of conditional interactions.
     pub(crate) query: String,
+    /// The same, decoded.
+    pub(crate) pairs: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
-    pub(crate) wanted: Wanted,
     pub(crate) is_post: bool,
 }
 

@@ -7,9 +7,9 @@ use crate::negotiate::{Sent, content_type, expect_json};
 use crate::query;
 use crate::respond;
 use crate::route::Interaction;
-use crate::searchset::{self, Origin, PAGE};
+use crate::searchset::{self, Origin};
 use axum::http::{StatusCode, header};
-use engine::{Engine, History, MetaChange, Page, Patch, Precondition, Search};
+use engine::{Engine, History, MetaChange, PAGE, Page, Patch, Precondition, Search};
 use fhir::defs::TypeId;
 use fhir::outcome::to_json;
 use fhir::temporal::PartialDateTime;
@@ -61,14 +61,14 @@ pub(crate) async fn run(
 }
 
 async fn read(engine: &Engine, request: &Request, ty: TypeId, id: &str) -> Result<Answer, Failure> {
-    let pairs = query::pairs(&request.query)?;
-    let shapes = pairs.iter().any(|(name, _)| matches!(name.as_str(), "_summary" | "_elements"));
+    let shapes = request.pairs.iter().any(|(name, _)| matches!(name.as_str(), "_summary" | "_elements"));
     if !shapes {
         return Ok(respond::resource(request, engine.read(&request.session, ty, id).await?));
     }
     // `_summary` and `_elements` are a search's: it finds at most this one.
     let resource = engine.read(&request.session, ty, id).await?;
-    let pairs: Vec<(String, String)> = pairs.into_iter().chain([("_id".to_owned(), id.to_owned())]).collect();
+    let pairs: Vec<(String, String)> =
+        request.pairs.iter().cloned().chain([("_id".to_owned(), id.to_owned())]).collect();
     let search = Search { ty: Some(ty), compartment: None, pairs: &pairs, lenient: false, cursor: None };
     let page = engine.search(&request.session, &search).await?;
     Ok(respond::resource(request, page.matches.into_iter().next().unwrap_or(resource)))
@@ -119,7 +119,7 @@ async fn delete(engine: &Engine, request: &Request, ty: TypeId, id: Option<&str>
 
 /// The pairs of the URL, followed by those of a `_search` body.
 fn search_pairs(request: &Request) -> Result<Vec<(String, String)>, Failure> {
-    let mut pairs = query::pairs(&request.query)?;
+    let mut pairs = request.pairs.clone();
     if request.is_post && !request.body.is_empty() {
         if content_type(&request.headers)? != Sent::Form {
             let text = "send the search as application/x-www-form-urlencoded";
@@ -169,7 +169,7 @@ async fn everything(
     id: Option<&str>,
     path: &str,
 ) -> Result<Answer, Failure> {
-    let mut pairs = query::pairs(&request.query)?;
+    let mut pairs = request.pairs.clone();
     if request.is_post && !request.body.is_empty() {
         expect_json(&request.headers)?;
         pairs.extend(parameters(&request.body)?);
@@ -196,9 +196,9 @@ fn parameters(body: &[u8]) -> Result<Vec<(String, String)>, Failure> {
 }
 
 async fn history(engine: &Engine, request: &Request, scope: HistoryScope, path: &str) -> Result<Answer, Failure> {
-    let pairs = query::pairs(&request.query)?;
-    let mut history = History { scope, since_us: None, at_us: None, cursor: cursor_of(&pairs), count: None };
-    for (name, value) in &pairs {
+    let pairs = &request.pairs;
+    let mut history = History { scope, since_us: None, at_us: None, cursor: cursor_of(pairs), count: None };
+    for (name, value) in pairs {
         let date = |text: &str| {
             let text = text.replace(' ', "+");
             let wrong = format!("{name} is not a date or instant");

@@ -3,27 +3,17 @@
 use crate::error::Failure;
 use axum::http::{HeaderMap, StatusCode, header};
 
-/// The form of the answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Wanted {
-    /// Media type to name in Content-Type.
-    pub(crate) media: &'static str,
-    pub(crate) pretty: bool,
-}
-
 const FHIR_JSON: &str = "application/fhir+json; charset=utf-8";
 const JSON: &str = "application/json; charset=utf-8";
 const NOT_XML: &str = "weir speaks FHIR JSON only: ask for application/fhir+json";
 
-/// `_format` counts before Accept, as the specification says.
-pub(crate) fn wanted(headers: &HeaderMap, pairs: &[(String, String)]) -> Result<Wanted, Failure> {
+/// The media type to name in Content-Type. `_format` counts before Accept, as the specification says.
+pub(crate) fn wanted(headers: &HeaderMap, pairs: &[(String, String)]) -> Result<&'static str, Failure> {
     let last = |name: &str| pairs.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
-    let pretty = last("_pretty") == Some("true");
-    let media = match last("_format") {
-        Some(format) => media(format).ok_or_else(not_acceptable)?,
-        None => accepted(headers)?,
-    };
-    Ok(Wanted { media, pretty })
+    match last("_format") {
+        Some(format) => media(format).ok_or_else(not_acceptable),
+        None => accepted(headers),
+    }
 }
 
 fn not_acceptable() -> Failure {
@@ -107,7 +97,7 @@ mod tests {
             headers.insert(header::ACCEPT, accept.parse().unwrap());
         }
         let pairs: Vec<_> = format.map(|format| ("_format".to_owned(), format.to_owned())).into_iter().collect();
-        wanted(&headers, &pairs).map(|wanted| wanted.media).map_err(|failure| failure.into_answer().status.as_u16())
+        wanted(&headers, &pairs).map_err(|failure| failure.into_answer().status.as_u16())
     }
 
     #[test]

@@ -143,15 +143,18 @@ fn below(path: &str, prefix: &str) -> String {
 async fn handle(app: &App, parts: Parts, body: Body, tenant: String, prefix: String, path: String) -> Response {
     let started = Instant::now();
     let request_id = request_id(&parts.headers);
-    let (accepted, is_head) = (parts.headers.clone(), parts.method == Method::HEAD);
-    let pretty_asked = parts.uri.query().is_some_and(|text| text.contains("_pretty=true"));
+    let (encoding, is_head) = (compress::accepted(&parts.headers), parts.method == Method::HEAD);
+    let pairs = query::pairs(parts.uri.query().unwrap_or(""));
+    let is_pretty = pairs.as_ref().is_ok_and(|pairs| {
+        pairs.iter().rev().find(|(name, _)| name == "_pretty").is_some_and(|(_, value)| value == "true")
+    });
     let in_flight = InFlight::begin(app);
     let mut code = "none";
     let outcome = if in_flight.over_limit {
         let text = "too many requests are in work";
         Err(Failure::new(StatusCode::SERVICE_UNAVAILABLE, "throttled", text).retry_after(1))
     } else {
-        let work = answer(app, parts, body, tenant, prefix, path, request_id.clone(), &mut code);
+        let work = answer(app, parts, pairs, body, tenant, prefix, path, request_id.clone(), &mut code);
         match tokio::time::timeout(app.config.request_timeout, work).await {
             Ok(outcome) => outcome,
             Err(_) => {
@@ -165,7 +168,7 @@ async fn handle(app: &App, parts: Parts, body: Body, tenant: String, prefix: Str
         Err(failure) => (failure.into_answer(), "application/fhir+json; charset=utf-8"),
     };
     app.metrics.record(code, answer.status, started.elapsed());
-    finish(answer, media, &accepted, &request_id, is_head, pretty_asked)
+    finish(answer, media, encoding, &request_id, is_head, is_pretty)
 }
 
 /// Counts a request as in work for as long as it lives, however it ends.
@@ -200,6 +203,7 @@ fn request_id(headers: &HeaderMap) -> String {
 async fn answer(
     app: &App,
     parts: Parts,
+    pairs: Result<Vec<(String, String)>, Failure>,
     body: Body,
     tenant: String,
     prefix: String,
@@ -218,7 +222,8 @@ async fn answer(
     let interaction = route(fhir::defs::r4(), &parts.method, &path)?;
     *code = interaction.code();
     let text = parts.uri.query().unwrap_or("").to_owned();
-    let wanted = negotiate::wanted(&parts.headers, &query::pairs(&text)?)?;
+    let pairs = pairs?;
+    let media = negotiate::wanted(&parts.headers, &pairs)?;
     let base = format!("{}{prefix}", base_url(config, &parts));
     let is_post = parts.method == Method::POST;
     let body = match parts.method {
@@ -226,9 +231,9 @@ async fn answer(
         _ => body::read(&parts.headers, body, config.body_bytes_max).await?,
     };
     let session = Session { tenant: TenantId(tenant), who, request_id, base };
-    let request = Request { session, headers: parts.headers, query: text, body, wanted, is_post };
+    let request = Request { session, headers: parts.headers, query: text, pairs, body, is_post };
     let answer = interactions::run(&app.engine, &request, interaction, &path).await?;
-    Ok((answer, request.wanted.media))
+    Ok((answer, media))
 }
 
 /// Scheme and host as the client sees them.
@@ -247,7 +252,7 @@ fn base_url(config: &Config, parts: &Parts) -> String {
 fn finish(
     answer: Answer,
     media: &'static str,
-    accepted: &HeaderMap,
+    encoding: compress::Encoding,
     request_id: &str,
     is_head: bool,
     pretty: bool,
@@ -258,7 +263,7 @@ fn finish(
     }
     if !body.is_empty() {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
-        body = compress::compress(accepted, &mut headers, body);
+        body = compress::compress(encoding, &mut headers, body);
     }
     if let Ok(id) = HeaderValue::from_str(request_id) {
         headers.insert(REQUEST_ID, id);

@@ -2,14 +2,11 @@
 
 use crate::http::Request;
 use crate::query;
-use engine::{HistoryPage, Page, Resource};
+use engine::{HistoryPage, PAGE, Page, Resource};
 use fhir::json::Writer;
 use fhir::outcome::to_json;
 use fhir::query::Summary;
 use store::{Op, instant};
-
-/// The parameter that carries the cursor in page links.
-pub(crate) const PAGE: &str = "_page";
 
 /// Where a bundle came from: path below the base and the parameters that count.
 pub(crate) struct Origin<'a> {

@@ -129,6 +129,9 @@ pub enum Patch<'a> {
     FhirPath(&'a [u8]),
 }
 
+/// Name of the parameter that carries [`Search::cursor`] in links: those of `api` and those inside Bundles.
+pub const PAGE: &str = "_page";
+
 /// A search as it arrives.
 #[derive(Clone, Debug)]
 pub struct Search<'a> {

@@ -3,7 +3,7 @@
 use crate::edits::Edits;
 use crate::{Engine, Error, Session, audit};
 use fhir::defs::{self, TypeId};
-use fhir::index::{Entry, Value};
+use fhir::index::{Entry, Value, is_id};
 use fhir::json::{Document, Limits, Node, write_string};
 use fhir::outcome::{Issue, Severity};
 use store::{Op, Splice, Write};
@@ -107,10 +107,6 @@ pub(crate) fn check_client_id(ty: TypeId, id: &str) -> Result<(), Error> {
         return Err(Error::new(405, "not-supported", "weir's own audit records cannot be changed: choose another id"));
     }
     Ok(())
-}
-
-pub(crate) fn is_id(id: &str) -> bool {
-    (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'))
 }
 
 /// Index entries, with references under the own base made local. The id and the time of the last change are the store's own columns.

@@ -3,7 +3,7 @@
 //! R4 search parameters use a small part of FHIRPath. Because the type at each step is known from the definitions, a
 //! choice such as `Observation.value` becomes one walk per type, with the JSON member names worked out beforehand.
 
-use crate::defs::{Definitions, TypeId, ValueSetId};
+use crate::defs::{Definitions, TypeId, ValueSetId, choice_name};
 use crate::json::Node;
 
 /// A compiled expression: every walk contributes its nodes.
@@ -207,15 +207,6 @@ fn member(defs: &Definitions, draft: &Draft, name: &str, index: Option<usize>) -
         Draft { steps, ty, binding: element.binding }
     };
     element.types.iter().map(|ty| one(*ty)).collect()
-}
-
-/// `value`, `Quantity` → `valueQuantity`
-pub(crate) fn choice_name(element: &str, ty: &str) -> String {
-    let mut name = element.to_owned();
-    let mut letters = ty.chars();
-    name.extend(letters.next().map(|letter| letter.to_ascii_uppercase()));
-    name.push_str(letters.as_str());
-    name
 }
 
 #[cfg(test)]

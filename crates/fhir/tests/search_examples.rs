@@ -1,8 +1,9 @@
 //! Search on the official R4 examples: what is extracted from a resource finds it, by way of a query string.
 
-#[path = "support/shared_data.rs"]
-mod shared_data;
+#[path = "support/examples.rs"]
+mod examples;
 
+use examples::for_each_example;
 use fhir::defs::{TypeId, r4};
 use fhir::index::{Entry, Value, extract};
 use fhir::json::{Document, Limits};
@@ -10,26 +11,9 @@ use fhir::query::matches::{Indexed, matches};
 use fhir::query::{Context, Handling, parse};
 use fhir::temporal::PartialDateTime;
 use proptest::prelude::*;
-use std::io::Read;
 
 /// The archive holds 2,906 files; package-min-ver.json is no resource.
 const EXAMPLES: usize = 2_906;
-
-/// Calls `each` with the name and the bytes of every example.
-fn for_each_example(each: &mut dyn FnMut(&str, &[u8])) {
-    let packed = std::fs::read(shared_data::shared_data().join("r4-examples.tar.xz")).unwrap();
-    let mut unpacked = Vec::new();
-    lzma_rs::xz_decompress(&mut packed.as_slice(), &mut unpacked).unwrap();
-    for entry in tar::Archive::new(unpacked.as_slice()).entries().unwrap() {
-        let mut entry = entry.unwrap();
-        let name = entry.path().unwrap().to_string_lossy().into_owned();
-        if name.ends_with(".json") {
-            let mut bytes = Vec::new();
-            entry.read_to_end(&mut bytes).unwrap();
-            each(&name, &bytes);
-        }
-    }
-}
 
 fn escaped(text: &str) -> String {
     text.chars().flat_map(|c| matches!(c, ',' | '|' | '$' | '\\').then_some('\\').into_iter().chain([c])).collect()

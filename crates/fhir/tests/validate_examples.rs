@@ -1,35 +1,27 @@
 //! The official R4 examples are valid, apart from the listed ones.
 
-#[path = "support/shared_data.rs"]
-mod shared_data;
+#[path = "support/examples.rs"]
+mod examples;
 
+use examples::for_each_example;
 use fhir::defs;
 use fhir::json::{Document, Limits};
 use fhir::outcome::Issue;
 use fhir::validate::{Level, validate};
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read;
 
 /// `file: reason` per line; `#` starts a comment.
 const KNOWN_FAILURES: &str = include_str!("known_failures/validate.txt");
 const KNOWN_INVARIANTS: &str = include_str!("known_failures/validate_full.txt");
 
 /// All JSON files of the archive, by name.
-fn examples() -> BTreeMap<String, Vec<u8>> {
-    let packed = std::fs::read(shared_data::shared_data().join("r4-examples.tar.xz")).unwrap();
-    let mut unpacked = Vec::new();
-    lzma_rs::xz_decompress(&mut packed.as_slice(), &mut unpacked).unwrap();
-    let mut examples = BTreeMap::new();
-    for entry in tar::Archive::new(unpacked.as_slice()).entries().unwrap() {
-        let mut entry = entry.unwrap();
-        let name = entry.path().unwrap().file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if name.ends_with(".json") {
-            let mut bytes = Vec::new();
-            entry.read_to_end(&mut bytes).unwrap();
-            examples.insert(name, bytes);
-        }
-    }
-    examples
+fn by_name() -> BTreeMap<String, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for_each_example(&mut |path, bytes| {
+        let name = path.rsplit('/').next().unwrap_or_default();
+        found.insert(name.to_owned(), bytes.to_vec());
+    });
+    found
 }
 
 fn listed(list: &str) -> BTreeSet<&str> {
@@ -43,7 +35,7 @@ fn report(level: Level, list: &str, elsewhere: &str) {
     known.extend(listed(elsewhere));
     let mut failed = BTreeMap::<String, Vec<Issue>>::new();
     let mut resources = 0;
-    for (name, bytes) in examples() {
+    for (name, bytes) in by_name() {
         let document = Document::parse(&bytes, &Limits::default()).unwrap_or_else(|error| panic!("{name}: {error}"));
         if document.root().get("resourceType").is_none() {
             continue;

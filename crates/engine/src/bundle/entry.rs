@@ -1,7 +1,8 @@
 //! One entry on its own: all of a batch, and the reads of a transaction.
 
 use super::parse::{Entry, Method, Target};
-use super::respond::{self, Answer, CURSOR};
+use super::respond::{self, Answer};
+use crate::PAGE;
 use crate::{Change, Engine, Error, History, Patch, Search, Session, Written};
 use fhir::json::Node;
 use store::HistoryScope;
@@ -30,7 +31,7 @@ impl Engine {
 
     async fn run_read(&self, session: &Session, entry: &Entry<'_>) -> Result<Answer, Error> {
         let mut pairs = entry.pairs.clone();
-        let cursor = pairs.iter().position(|(name, _)| name == CURSOR).map(|at| pairs.remove(at).1);
+        let cursor = pairs.iter().position(|(name, _)| name == PAGE).map(|at| pairs.remove(at).1);
         let cursor = cursor.as_deref();
         let search = |ty, compartment| Search { ty, compartment, pairs: &pairs, lenient: false, cursor };
         let page = match &entry.target {

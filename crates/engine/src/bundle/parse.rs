@@ -1,8 +1,8 @@
 //! Entries of a batch or transaction: what each one asks for.
 
-use crate::prepare::is_id;
 use crate::{Error, Precondition, conditional};
 use fhir::defs::{self, TypeId};
+use fhir::index::is_id;
 use fhir::json::Node;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

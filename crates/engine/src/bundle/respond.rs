@@ -1,13 +1,10 @@
 //! Answers of entries, and the Bundle made of them.
 
-use crate::{BundleResponse, Error, HistoryPage, Page, Resource, Written};
+use crate::{BundleResponse, Error, HistoryPage, PAGE, Page, Resource, Written};
 use fhir::defs;
 use fhir::json::Writer;
 use fhir::outcome;
 use store::{Op, instant};
-
-/// Name of the parameter that carries [`crate::Search::cursor`] in links; the same as `api` uses, so that they work there too.
-pub(crate) const CURSOR: &str = "_page";
 
 /// `Bundle.entry.response`, and the resource of a read.
 #[derive(Debug, Default)]
@@ -185,11 +182,11 @@ fn links(json: &mut Writer, base: &str, url: &str, next: Option<&str>) {
     json.object().member("relation").string("self").member("url").string(&url).end_object();
     if let Some(next) = next {
         let (path, query) = url.split_once('?').unwrap_or((&url, ""));
-        let kept = query.split('&').filter(|part| !part.is_empty() && part.split('=').next() != Some(CURSOR));
+        let kept = query.split('&').filter(|part| !part.is_empty() && part.split('=').next() != Some(PAGE));
         let query: Vec<&str> = kept.collect();
         let query = query.join("&");
         let and = if query.is_empty() { "" } else { "&" };
-        let next = format!("{path}?{query}{and}{CURSOR}={next}");
+        let next = format!("{path}?{query}{and}{PAGE}={next}");
         json.object().member("relation").string("next").member("url").string(&next).end_object();
     }
     json.end_array();

@@ -20,7 +20,8 @@ impl Members {
         let mut members = Vec::new();
         for (index, element) in elements.iter().enumerate() {
             for ty in &element.types {
-                let name = if element.is_choice { choice_name(element.name, type_name(*ty)) } else { element.name };
+                let name =
+                    if element.is_choice { choice_name(element.name, type_name(*ty)).leak() } else { element.name };
                 members.push(Member { name, element: index as u16, ty: *ty });
             }
         }
@@ -39,7 +40,10 @@ impl Members {
 }
 
 /// `value` and `dateTime` make `valueDateTime`.
-fn choice_name(element: &str, ty: &str) -> &'static str {
-    let (first, rest) = ty.split_at(1);
-    format!("{element}{}{rest}", first.to_ascii_uppercase()).leak()
+pub(crate) fn choice_name(element: &str, ty: &str) -> String {
+    let mut name = element.to_owned();
+    let mut letters = ty.chars();
+    name.extend(letters.next().map(|letter| letter.to_ascii_uppercase()));
+    name.push_str(letters.as_str());
+    name
 }

@@ -5,6 +5,8 @@
 mod decode;
 mod members;
 
+pub(crate) use members::choice_name;
+
 use members::Members;
 use std::collections::HashMap;
 use std::ops::Range;

@@ -172,7 +172,7 @@ impl<'e, 'a> Evaluator<'e, 'a> {
             "context" => Ok(self.context.to_vec()),
             "resource" => Ok(self.env.resource.map(resource).unwrap_or_default()),
             "rootResource" => Ok(self.env.root_resource.or(self.env.resource).map(resource).unwrap_or_default()),
-            "ucum" => text(super::quantity::UCUM_SYSTEM.to_owned()),
+            "ucum" => text(crate::index::UCUM.to_owned()),
             "sct" => text("http://snomed.info/sct".to_owned()),
             "loinc" => text("http://loinc.org".to_owned()),
             _ => {

@@ -1,8 +1,9 @@
 //! What expressions evaluate to.
 
-use super::quantity::{Quantity, UCUM_SYSTEM};
+use super::quantity::Quantity;
 use crate::decimal;
 use crate::defs::{Definitions, TypeId, TypeKind};
+use crate::index::UCUM;
 use crate::json::{Kind, Node};
 use crate::temporal::{PartialDateTime, PartialTime};
 use rust_decimal::Decimal;
@@ -161,7 +162,7 @@ fn quantity<'a>(node: Node<'a>) -> Option<Quantity<'a>> {
         return None;
     }
     let value = decimal::parse(node.get("value")?.as_number()?)?;
-    let is_ucum = node.str("system").is_none_or(|system| system == UCUM_SYSTEM);
+    let is_ucum = node.str("system").is_none_or(|system| system == UCUM);
     let unit = node.str("code").filter(|_| is_ucum).or_else(|| node.str("unit")).unwrap_or(Cow::Borrowed("1"));
     Some(Quantity { value, unit })
 }

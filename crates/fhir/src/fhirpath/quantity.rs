@@ -7,8 +7,6 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
 
-pub(super) const UCUM_SYSTEM: &str = "http://unitsofmeasure.org";
-
 /// A System.Quantity. The unit is a UCUM code or one of the calendar words `year`, `months`, …
 #[derive(Clone, Debug)]
 pub struct Quantity<'a> {

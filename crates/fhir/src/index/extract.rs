@@ -1,6 +1,6 @@
 //! From the nodes of a parameter's expression to indexable values.
 
-use super::{Quantity, Value, canonical, normalize, reference};
+use super::{Quantity, UCUM, Value, canonical, normalize, reference};
 use crate::defs::{Definitions, ParamDef, ParamId, ParamType, TypeId, TypeKind, ValueSetId, r4};
 use crate::json::{Kind, Node};
 use crate::path::{Plan, Walk};
@@ -334,8 +334,6 @@ fn quantity(datatype: &str, node: Node<'_>, each: &mut dyn FnMut(Value)) {
     let canonical = code.as_deref().filter(|_| is_ucum).and_then(|code| canonical(code, low, high));
     each(Value::Quantity(Quantity { low, high, system, code, unit: owned(unit_of.str("unit")), canonical }));
 }
-
-pub(crate) const UCUM: &str = "http://unitsofmeasure.org";
 
 fn position(node: Node<'_>, each: &mut dyn FnMut(Value)) {
     let degrees = |name| node.get(name).and_then(number);

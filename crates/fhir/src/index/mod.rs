@@ -6,6 +6,7 @@ mod reference;
 mod unit;
 
 pub use reference::{Target, is_id, parse_reference};
+pub(crate) use unit::UCUM;
 pub use unit::canonical;
 
 use crate::defs::{Definitions, ParamId, TypeId};

@@ -3,6 +3,9 @@
 use std::collections::HashMap;
 use std::sync::{LazyLock, RwLock};
 
+/// The system of UCUM codes.
+pub(crate) const UCUM: &str = "http://unitsofmeasure.org";
+
 /// Distinct unit texts remembered; past it unknown ones are worked out each time.
 const CACHE_MAX: usize = 4_096;
 

@@ -4,7 +4,7 @@
 //! made on the value tree.
 
 use super::{OPERATIONS_MAX, PatchError};
-use crate::defs::{Definitions, ElementDef, TypeId, TypeKind};
+use crate::defs::{Definitions, ElementDef, TypeId, TypeKind, choice_name};
 use crate::fhirpath::{Element, Environment, Expression, Item};
 use crate::json::{Document, Limits, Node, Value};
 
@@ -357,7 +357,7 @@ impl<'p> Operation<'p> {
     /// The member name of a choice changes with the type of its value.
     fn renamed(&self, ty: Option<TypeId>, member: &str, new: &New) -> String {
         let old = ty.map(|ty| self.defs.ty(ty).name).unwrap_or_default();
-        match (&new.suffix, capitalised(old)) {
+        match (&new.suffix, choice_name("", old)) {
             (Some(suffix), old) if !old.is_empty() && member.len() > old.len() => match member.strip_suffix(&*old) {
                 Some(stem) => format!("{stem}{suffix}"),
                 None => member.to_owned(),
@@ -491,11 +491,6 @@ fn member_name(definition: Option<&ElementDef>, name: &str, new: &New) -> String
         (Some(definition), Some(suffix)) if definition.is_choice => format!("{}{suffix}", definition.name),
         _ => name.to_owned(),
     }
-}
-
-fn capitalised(name: &str) -> String {
-    let mut chars = name.chars();
-    chars.next().map_or_else(String::new, |first| first.to_ascii_uppercase().to_string() + chars.as_str())
 }
 
 fn set_pair(parent: &mut Value, member: &str, new: New) {

@@ -3,10 +3,9 @@
 use super::split::{split, unescape};
 use super::{Comparator, Context, DateTest, SystemTest, Test, UnitTest};
 use crate::defs::{ParamId, ParamType, TypeId};
-use crate::index::{Target, canonical, normalize, parse_reference};
+use crate::index::{Target, UCUM, canonical, normalize, parse_reference};
 use crate::temporal::PartialDateTime;
 
-const UCUM: &str = "http://unitsofmeasure.org";
 /// `ap`: within this part of the value (or of the distance to now).
 const APPROXIMATELY: f64 = 0.1;
 

@@ -1,7 +1,7 @@
 //! Required codes and reference targets.
 
-use super::primitive::is_id;
 use crate::defs::{Definitions, TypeId, ValueSet};
+use crate::index::is_id;
 use crate::json::Node;
 
 /// Whether a code, Coding, CodeableConcept or Quantity takes its code from `value_set`.

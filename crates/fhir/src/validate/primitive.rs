@@ -1,12 +1,12 @@
 //! JSON kinds and formats of the primitive types: <http://hl7.org/fhir/R4/datatypes.html>.
 
+use crate::index::is_id;
 use crate::json::{Kind, Node};
 use crate::temporal::{PartialDateTime, PartialTime, Precision};
 
 const XHTML: &str = "http://www.w3.org/1999/xhtml";
 /// "Strings SHALL NOT exceed 1MB (1024*1024 characters) in size."
 const STRING_CHARS_MAX: usize = 1024 * 1024;
-const ID_BYTES_MAX: usize = 64;
 
 /// What is wrong with `node` as a value of the primitive `ty`: the end of a sentence that starts with the type.
 pub(super) fn problem(ty: &str, node: Node<'_>) -> Option<&'static str> {
@@ -81,12 +81,6 @@ fn is_code(text: &str) -> bool {
         before_space = is_space;
     }
     !before_space
-}
-
-/// Also the format of the id in `[type]/[id]`.
-pub(super) fn is_id(text: &str) -> bool {
-    (1..=ID_BYTES_MAX).contains(&text.len())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'))
 }
 
 fn is_date(text: &str) -> bool {

@@ -2,7 +2,7 @@
 
 use super::path::Path;
 use super::{ISSUES_MAX, checks, primitive};
-use crate::defs::{Definitions, ElementDef, TypeDef, TypeId, TypeKind};
+use crate::defs::{Definitions, ElementDef, TypeDef, TypeId, TypeKind, choice_name};
 use crate::json::{Kind, Node};
 use crate::nearest::nearest;
 use crate::outcome::Issue;
@@ -266,10 +266,7 @@ fn shown(element: &ElementDef) -> String {
 
 /// `valueQuantity, valueString`: a few member names of a choice.
 fn choices(defs: &Definitions, element: &ElementDef) -> String {
-    let names = element.types.iter().take(3).map(|ty| {
-        let (first, rest) = defs.ty(*ty).name.split_at(1);
-        format!("{}{}{rest}", element.name, first.to_ascii_uppercase())
-    });
+    let names = element.types.iter().take(3).map(|ty| choice_name(element.name, defs.ty(*ty).name));
     names.collect::<Vec<_>>().join(" or ")
 }
 

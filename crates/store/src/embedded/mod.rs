@@ -9,6 +9,7 @@ mod doctor;
 mod history;
 mod kv;
 mod read;
+mod readers;
 mod schema;
 mod segments;
 mod training;
@@ -22,6 +23,7 @@ use crate::index::Index;
 use crate::{AuditRecord, Clock, Stats, StoreError, TenantId};
 use codec::{Codec, Dictionary, TypeNumbers};
 use parking_lot::Mutex;
+use readers::Readers;
 use rusqlite::{Connection, OptionalExtension};
 use seal::{DataKey, MasterKey, WrappedKey};
 use segments::{IndexKeys, SegmentTables};
@@ -32,9 +34,6 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use writer::Message;
-
-/// Idle reader connections kept open.
-const READERS_MAX: usize = 16;
 
 /// Everything the threads of one tenant share.
 pub(crate) struct Shared {
@@ -48,7 +47,7 @@ pub(crate) struct Shared {
     audit_buffer: Mutex<Vec<AuditRecord>>,
     /// One trains dictionaries at a time.
     training: Mutex<()>,
-    readers: Mutex<Vec<Connection>>,
+    readers: Arc<Readers>,
     inbox: SyncSender<Message>,
     closing: AtomicBool,
 }
@@ -93,16 +92,7 @@ impl Shared {
         if self.closing.load(Ordering::Acquire) {
             return Err(StoreError::Closed);
         }
-        let connection = match self.readers.lock().pop() {
-            Some(connection) => connection,
-            None => schema::open_reader(&self.path)?,
-        };
-        let result = job(&connection);
-        let mut readers = self.readers.lock();
-        if readers.len() < READERS_MAX {
-            readers.push(connection);
-        }
-        result
+        self.readers.with(job)
     }
 
     /// Runs `job` on the writer's connection, between commits, in a transaction of its own; waits for it.
@@ -171,8 +161,9 @@ impl Embedded {
             .optional()?;
         let (last_seq, last_at_us) = last.unwrap_or((0, i64::MIN));
         let (inbox, outbox) = sync_channel(options.queue_max.max(1));
+        let readers = Arc::new(Readers::new(path.clone()));
         let shared = Arc::new(Shared {
-            path: path.clone(),
+            path,
             codec: Arc::new(codec),
             clock: options.clock.clone(),
             index: OnceLock::new(),
@@ -180,7 +171,7 @@ impl Embedded {
             last_at_us: AtomicI64::new(last_at_us),
             audit_buffer: Mutex::default(),
             training: Mutex::default(),
-            readers: Mutex::default(),
+            readers: readers.clone(),
             inbox: inbox.clone(),
             closing: AtomicBool::new(false),
         });
@@ -195,7 +186,7 @@ impl Embedded {
             keeper: Mutex::default(),
             _lock: lock,
         };
-        let storage = Arc::new(SegmentTables { path, inbox, readers: Mutex::default() });
+        let storage = Arc::new(SegmentTables { inbox, readers });
         drop(shared.index.set(open_index(&shared, storage, options.cache_bytes_max)?));
         shared.reading(|connection| read::replay(&shared, connection))?;
         let keeper = spawn("weir-keeper", move || checkpoint::run(&shared))?;
@@ -218,7 +209,7 @@ impl Embedded {
         self.shared.empty_wal();
         drop(self.shared.inbox.send(Message::Close));
         join(&mut self.writer.lock());
-        self.shared.readers.lock().clear();
+        self.shared.readers.close_idle();
     }
 }
 

@@ -1,12 +1,11 @@
 //! Where the index keeps its segments: two tables of the same file, written by the writer thread between commits.
 
 use super::codec::Codec;
-use super::{Message, schema, writing};
+use super::readers::Readers;
+use super::{Message, writing};
 use crate::StoreError;
 use crate::index::{Keys, SegmentStorage};
-use parking_lot::Mutex;
 use rusqlite::{Connection, OptionalExtension, params};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 
@@ -14,24 +13,16 @@ use std::sync::mpsc::SyncSender;
 const STEP: usize = 32;
 
 pub(super) struct SegmentTables {
-    pub(super) path: PathBuf,
     pub(super) inbox: SyncSender<Message>,
-    pub(super) readers: Mutex<Vec<Connection>>,
+    pub(super) readers: Arc<Readers>,
 }
 
 impl SegmentTables {
+    /// Not the tenant's own reading: the index is flushed while the tenant closes.
     fn reading<T>(&self, job: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
-        let connection = match self.readers.lock().pop() {
-            Some(connection) => connection,
-            None => schema::open_reader(&self.path)?,
-        };
-        let result = job(&connection);
-        self.readers.lock().push(connection);
-        Ok(result?)
+        self.readers.with(|connection| Ok(job(connection)?))
     }
-}
 
-impl SegmentTables {
     /// Drops the list of segments. The index then removes their blocks and has nothing.
     pub(super) fn forget(&self) -> Result<(), StoreError> {
         writing(&self.inbox, |connection| {

@@ -73,42 +73,20 @@ struct Progress {
 
 fn load(engine: &Engine, arguments: &Arguments) -> Result<Summary> {
     let done = arguments.checkpoint.as_deref().map(read_checkpoint).transpose()?.unwrap_or_default();
-    let append = |path: &PathBuf| -> Result<Mutex<std::fs::File>> {
-        let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
-        Ok(Mutex::new(file.with_context(|| format!("cannot write to {}", path.display()))?))
-    };
-    let progress = Arc::new(Progress {
-        bar: bar(),
-        documents: AtomicU64::new(0),
-        resources: AtomicU64::new(0),
-        refused: AtomicU64::new(0),
-        rejects: arguments.rejects.as_ref().map(append).transpose()?,
-        checkpoint: arguments.checkpoint.as_ref().map(append).transpose()?,
-    });
+    let progress = Progress::new(arguments.rejects.as_deref(), arguments.checkpoint.as_deref())?;
     let runtime = tokio::runtime::Runtime::new()?;
-    let started = std::time::Instant::now();
-    runtime.block_on(all(engine, &arguments.files, &done, &progress))?;
-    progress.bar.finish_and_clear();
-    Ok(Summary {
-        documents: progress.documents.load(Ordering::Relaxed),
-        resources: progress.resources.load(Ordering::Relaxed),
-        refused: progress.refused.load(Ordering::Relaxed),
-        seconds: started.elapsed().as_secs_f64(),
-    })
+    runtime.block_on(load_with(engine, &arguments.files, &done, progress))
 }
 
 /// Loads files without checkpoint or rejects: for `weir demo --load`.
 pub(crate) async fn load_files(engine: &Engine, files: &[PathBuf]) -> Result<Summary> {
-    let progress = Arc::new(Progress {
-        bar: bar(),
-        documents: AtomicU64::new(0),
-        resources: AtomicU64::new(0),
-        refused: AtomicU64::new(0),
-        rejects: None,
-        checkpoint: None,
-    });
+    load_with(engine, files, &HashSet::new(), Progress::new(None, None)?).await
+}
+
+async fn load_with(engine: &Engine, files: &[PathBuf], done: &HashSet<String>, progress: Progress) -> Result<Summary> {
+    let progress = Arc::new(progress);
     let started = std::time::Instant::now();
-    all(engine, files, &HashSet::new(), &progress).await?;
+    all(engine, files, done, &progress).await?;
     progress.bar.finish_and_clear();
     Ok(Summary {
         documents: progress.documents.load(Ordering::Relaxed),
@@ -181,6 +159,21 @@ async fn one(engine: &Engine, progress: &Progress, item: Item) {
 }
 
 impl Progress {
+    fn new(rejects: Option<&Path>, checkpoint: Option<&Path>) -> Result<Progress> {
+        let append = |path: &Path| -> Result<Mutex<std::fs::File>> {
+            let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
+            Ok(Mutex::new(file.with_context(|| format!("cannot write to {}", path.display()))?))
+        };
+        Ok(Progress {
+            bar: bar(),
+            documents: AtomicU64::new(0),
+            resources: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            rejects: rejects.map(append).transpose()?,
+            checkpoint: checkpoint.map(append).transpose()?,
+        })
+    }
+
     fn refuse(&self, item: &Item, reason: &str) {
         self.refused.fetch_add(1, Ordering::Relaxed);
         self.bar.suspend(|| eprintln!("refused {}: {reason}", item.place));
