@@ -1,6 +1,7 @@
 //! Runs searches on the index: filter → set of ordinals → total, order, page.
 
 mod exec;
+mod interval;
 mod join;
 mod leaf;
 mod page;
