@@ -3,14 +3,14 @@
 use crate::error::Failure;
 use crate::http::{Answer, Request, parse_http_date};
 use axum::http::{StatusCode, header};
-use engine::{Change, Resource, Written};
+use engine::{Change, IfMatch, Resource, Written, version_of};
 use fhir::outcome::{Issue, to_json};
 
 /// A resource that was read, or 304 when the client has it already.
 pub(crate) fn resource(request: &Request, resource: Resource) -> Answer {
-    let known = request.header(header::IF_NONE_MATCH).is_some_and(|tags| {
-        tags.split(',').any(|tag| tag.trim() == "*" || version_of(tag.trim()) == Some(resource.version))
-    });
+    let known = request
+        .header(header::IF_NONE_MATCH)
+        .is_some_and(|tags| tags.split(',').any(|tag| tag.trim() == "*" || version_of(tag) == Some(resource.version)));
     let unchanged = request
         .header(header::IF_MODIFIED_SINCE)
         .filter(|_| !request.headers.contains_key(header::IF_NONE_MATCH))
@@ -24,16 +24,11 @@ pub(crate) fn resource(request: &Request, resource: Resource) -> Answer {
     answer.versioned(resource.version, resource.last_updated_us)
 }
 
-/// `W/"3"`, `"3"` or `3`.
-pub(crate) fn version_of(tag: &str) -> Option<u64> {
-    tag.strip_prefix("W/").unwrap_or(tag).trim_matches('"').parse().ok()
-}
-
 /// `If-Match`, when there is one.
-pub(crate) fn if_match(request: &Request) -> Result<Option<u64>, Failure> {
+pub(crate) fn if_match(request: &Request) -> Result<Option<IfMatch>, Failure> {
     let Some(tag) = request.header(header::IF_MATCH) else { return Ok(None) };
-    let text = "If-Match must be a version such as W/\"3\"";
-    version_of(tag).map(Some).ok_or_else(|| Failure::new(StatusCode::BAD_REQUEST, "invalid", text))
+    let text = "If-Match must be a version such as W/\"3\", or * for any";
+    IfMatch::parse(tag).map(Some).ok_or_else(|| Failure::new(StatusCode::BAD_REQUEST, "invalid", text))
 }
 
 /// What `Prefer: return=` asks for.

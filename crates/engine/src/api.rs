@@ -1,5 +1,6 @@
 //! The contract between the engine and everything above it.
 
+use crate::IfMatch;
 use fhir::defs::TypeId;
 use fhir::outcome::Issue;
 use fhir::query::Query;
@@ -42,8 +43,8 @@ pub struct Resource {
 /// Preconditions of a write.
 #[derive(Clone, Debug, Default)]
 pub struct Precondition {
-    /// `If-Match`: the version that must be current.
-    pub if_match: Option<u64>,
+    /// `If-Match`: the resource must exist, in one of these versions.
+    pub if_match: Option<IfMatch>,
     /// `If-None-Match: *` on an update: the resource must not exist.
     pub must_not_exist: bool,
     /// `If-None-Exist` on a create, or the criteria of a conditional update, patch or delete: the raw query string.

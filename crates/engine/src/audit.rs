@@ -33,7 +33,7 @@ impl<'a> Access<'a> {
     }
 
     pub(crate) fn with_criteria(mut self, criteria: Option<&str>) -> Access<'a> {
-        self.query = criteria.and_then(|criteria| names(&crate::conditional::pairs(criteria)));
+        self.query = criteria.and_then(|criteria| names(&crate::conditional::pairs(criteria).ok()?));
         self
     }
 

@@ -112,7 +112,7 @@ impl Engine {
             now: self.now_us(),
             own_bases: &own_bases,
         };
-        let query = query::parse(context, &pairs(criteria)).map_err(|issues| Error::from_issues(400, issues))?;
+        let query = query::parse(context, &pairs(criteria)?).map_err(|issues| Error::from_issues(400, issues))?;
         if query.filter == Filter::All {
             return Err(Error::new(
                 412,
@@ -129,45 +129,17 @@ impl Engine {
 
 /// The same criteria in another order are the same key.
 pub(crate) fn lock_key(session: &Session, ty: TypeId, criteria: &str) -> String {
-    let mut pairs = pairs(criteria);
+    // What cannot be read is refused when it is used.
+    let mut pairs = pairs(criteria).unwrap_or_default();
     pairs.sort();
     format!("{}\n{}\n{pairs:?}", session.tenant.0, ty.0)
 }
 
 /// Decodes a query string, with or without a leading `?` or `Type?`, into pairs in their order.
-pub(crate) fn pairs(query: &str) -> Vec<(String, String)> {
+pub(crate) fn pairs(query: &str) -> Result<Vec<(String, String)>, Error> {
     let query = query.split_once('?').map_or(query, |(_, query)| query);
-    let parts = query.split('&').filter(|part| !part.is_empty());
-    parts
-        .map(|part| {
-            let (name, value) = part.split_once('=').unwrap_or((part, ""));
-            (decode(name), decode(value))
-        })
-        .collect()
-}
-
-fn decode(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let escaped = match bytes[at] {
-            b'%' => {
-                bytes.get(at + 1..at + 3).and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok())
-            }
-            _ => None,
-        };
-        match (escaped, bytes[at]) {
-            (Some(byte), _) => {
-                out.push(byte);
-                at += 2;
-            }
-            (None, b'+') => out.push(b' '),
-            (None, byte) => out.push(byte),
-        }
-        at += 1;
-    }
-    String::from_utf8_lossy(&out).into_owned()
+    let text = "the criteria are not valid percent-encoded UTF-8: write % as %25";
+    query::form::pairs(query).ok_or_else(|| Error::invalid(text))
 }
 
 #[cfg(test)]
@@ -175,11 +147,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn query_strings_are_decoded() {
+    fn criteria_are_decoded_or_refused() {
         let expected = vec![("a".to_owned(), "x y|ü".to_owned()), ("b:exact".to_owned(), "1,2".to_owned())];
-        assert_eq!(pairs("Patient?a=x+y%7C%c3%bc&b%3Aexact=1,2"), expected);
-        assert_eq!(pairs("?a"), vec![("a".to_owned(), String::new())]);
-        assert_eq!(pairs("a=%zz&&"), vec![("a".to_owned(), "%zz".to_owned())]);
+        assert_eq!(pairs("Patient?a=x+y%7C%c3%bc&b%3Aexact=1,2").unwrap(), expected);
+        assert_eq!(pairs("?a").unwrap(), vec![("a".to_owned(), String::new())]);
+        assert_eq!(pairs("a=%zz").unwrap_err().status, 400);
     }
 
     #[tokio::test]

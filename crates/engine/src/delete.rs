@@ -85,6 +85,7 @@ impl Engine {
             let text = format!("more than {MATCHES_MAX} resources match: narrow the criteria and repeat");
             return Err(Error::new(412, "too-costly", text));
         }
+        precondition.check_each(&doomed)?;
         Ok(doomed)
     }
 

@@ -32,12 +32,14 @@ impl Error {
         Error::new(410, "deleted", text).with_version(version)
     }
 
+    /// `current` is 0 when nothing is there.
     pub(crate) fn stale(current: u64) -> Error {
-        let text = if current == 0 {
-            "the resource does not exist: repeat without If-Match to create it".to_owned()
-        } else {
-            format!("another version is current ({current}): read it, merge your change and repeat with its ETag")
-        };
+        if current == 0 {
+            let text = "the resource does not exist: repeat without If-Match to create it";
+            return Error::new(412, "conflict", text);
+        }
+        let text =
+            format!("another version is current ({current}): read it, merge your change and repeat with its ETag");
         Error::new(412, "conflict", text).with_version(current)
     }
 

@@ -8,6 +8,7 @@ mod create;
 mod delete;
 mod edits;
 mod error;
+mod etag;
 mod everything;
 mod history;
 mod include;
@@ -24,6 +25,7 @@ mod update;
 mod validate;
 
 pub use api::*;
+pub use etag::{IfMatch, version_of};
 
 use fhir::defs::TypeId;
 use std::sync::Arc;

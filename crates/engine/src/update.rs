@@ -2,7 +2,7 @@
 
 use crate::audit::Access;
 use crate::prepare::{self, BodyId, Prepared};
-use crate::{Change, Engine, Error, Precondition, Session, Written};
+use crate::{Change, Engine, Error, IfMatch, Precondition, Session, Written};
 use fhir::defs::{self, TypeId};
 use fhir::json::{Document, Limits};
 use store::{Op, Stored, Tenant};
@@ -14,10 +14,10 @@ impl Precondition {
     /// Checks `If-Match` and `If-None-Match: *` against the current state.
     pub(crate) fn check(&self, current: Option<&Stored>) -> Result<(), Error> {
         let live = current.filter(|stored| stored.op != Op::Delete);
-        if let Some(wanted) = self.if_match
-            && live.is_none_or(|stored| stored.version != wanted)
+        if let Some(wanted) = &self.if_match
+            && live.is_none_or(|stored| !wanted.allows(stored.version))
         {
-            return Err(Error::stale(current.map_or(0, |stored| stored.version)));
+            return Err(Error::stale(live.map_or(0, |stored| stored.version)));
         }
         if self.must_not_exist
             && let Some(stored) = live
@@ -26,6 +26,19 @@ impl Precondition {
             return Err(Error::new(412, "conflict", text).with_version(stored.version));
         }
         Ok(())
+    }
+
+    /// [`Precondition::check`] for what criteria found: with `If-Match` there must be something.
+    pub(crate) fn check_each(&self, found: &[Stored]) -> Result<(), Error> {
+        if found.is_empty() {
+            return self.check(None);
+        }
+        found.iter().try_for_each(|stored| self.check(Some(stored)))
+    }
+
+    /// The client named a version: when another is current, trying again cannot help.
+    pub(crate) fn names_version(&self) -> bool {
+        matches!(self.if_match, Some(IfMatch::Versions(_)))
     }
 }
 
@@ -41,7 +54,7 @@ pub(crate) fn successor(current: Option<&Stored>) -> (u64, Op) {
 /// What a lost race means: 409 to try again, or 412 to a client that named its version.
 pub(crate) fn lost(error: Error, precondition: &Precondition) -> Error {
     match error.version {
-        Some(version) if error.status == 409 && precondition.if_match.is_some() => Error::stale(version),
+        Some(version) if error.status == 409 && precondition.names_version() => Error::stale(version),
         _ => error,
     }
 }

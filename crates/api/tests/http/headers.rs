@@ -30,6 +30,43 @@ async fn a_stale_if_match_changes_nothing() {
 }
 
 #[tokio::test]
+async fn if_match_takes_any_version_or_several() {
+    let world = World::new();
+    let id = world.patient().await;
+    let path = format!("/fhir/Patient/{id}");
+    let any = ("if-match", "*");
+    let body = |family: &str| format!(r#"{{"resourceType":"Patient","id":"{id}","name":[{{"family":"{family}"}}]}}"#);
+    let updated = world.ask("PUT", &path, &[FHIR, any], body("Mori")).await.is(200);
+    assert_eq!(updated.header("etag"), "W/\"2\"");
+    world.ask("PUT", &path, &[FHIR, ("if-match", "W/\"1\"")], body("Abe")).await.is(412);
+    world.ask("PUT", &path, &[FHIR, ("if-match", "W/\"1\", W/\"2\"")], body("Abe")).await.is(200);
+    let patch = r#"[{"op":"add","path":"/active","value":true}]"#;
+    let json_patch = ("content-type", "application/json-patch+json");
+    world.ask("PATCH", &path, &[json_patch, any], patch).await.is(200);
+    world.ask("PUT", &format!("{path}?"), &[FHIR, any], body("Kato")).await.is(200);
+
+    let entry = |method: &str, of: &str| {
+        format!(
+            r#"{{"resourceType":"Bundle","type":"transaction","entry":[{{"resource":{},
+            "request":{{"method":"{method}","url":"{of}","ifMatch":"*"}}}}]}}"#,
+            body("Sato")
+        )
+    };
+    world.send("POST", "/fhir", &entry("PUT", &format!("Patient/{id}"))).await.is(200);
+    world.ask("DELETE", "/fhir/Patient?family=nobody", &[any], "").await.is(412);
+    world.ask("DELETE", "/fhir/Patient?family=sato", &[any], "").await.is(204);
+
+    // Deleted, or never there: `*` says that there must be something.
+    let refused = world.ask("PUT", &path, &[FHIR, any], body("Mori")).await.is(412);
+    assert!(refused.text().contains("does not exist"), "{}", refused.text());
+    assert_eq!(refused.header("etag"), "");
+    world.ask("DELETE", &path, &[any], "").await.is(412);
+    world.ask("PUT", "/fhir/Patient?family=nobody", &[FHIR, any], PATIENT).await.is(412);
+    world.send("POST", "/fhir", &entry("PUT", &format!("Patient/{id}"))).await.is(412);
+    world.get(&path).await.is(410);
+}
+
+#[tokio::test]
 async fn prefer_chooses_the_body() {
     let world = World::new();
     let create = async |prefer| world.ask("POST", "/fhir/Patient", &[FHIR, ("prefer", prefer)], PATIENT).await.is(201);

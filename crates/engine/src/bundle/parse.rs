@@ -1,6 +1,6 @@
 //! Entries of a batch or transaction: what each one asks for.
 
-use crate::{Error, Precondition, conditional};
+use crate::{Error, IfMatch, Precondition, conditional, version_of};
 use fhir::defs::{self, TypeId};
 use fhir::index::is_id;
 use fhir::json::Node;
@@ -76,8 +76,9 @@ pub(crate) fn entry<'a>(base: &str, index: usize, node: Node<'a>) -> Result<Entr
     })?;
     let mut precondition = Precondition::default();
     if let Some(tag) = request.str("ifMatch") {
-        let version = etag(&tag).ok_or_else(|| Error::new(400, "value", "ifMatch must look like W/\"3\""))?;
-        precondition.if_match = Some(version);
+        let wanted = IfMatch::parse(&tag);
+        precondition.if_match =
+            Some(wanted.ok_or_else(|| Error::new(400, "value", "ifMatch must look like W/\"3\", or be *"))?);
     }
     let none_match = request.str("ifNoneMatch");
     precondition.must_not_exist = method == Method::Put && none_match.as_deref() == Some("*");
@@ -92,9 +93,9 @@ pub(crate) fn entry<'a>(base: &str, index: usize, node: Node<'a>) -> Result<Entr
         full_url,
         method,
         target,
-        pairs: if method == Method::Get { conditional::pairs(query) } else { Vec::new() },
+        pairs: if method == Method::Get { conditional::pairs(query)? } else { Vec::new() },
         precondition,
-        known_version: none_match.as_deref().and_then(etag),
+        known_version: none_match.as_deref().and_then(version_of),
         resource: node.get("resource"),
         url,
     })
@@ -135,11 +136,6 @@ fn target(path: &str) -> Option<Target> {
     })
 }
 
-/// Version in `W/"3"`.
-fn etag(tag: &str) -> Option<u64> {
-    tag.trim().trim_start_matches("W/").trim_matches('"').parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -157,7 +153,7 @@ mod tests {
         let (method, target, precondition) =
             parsed(r#"{"method":"PUT","url":"http://h/fhir/Patient/a","ifMatch":"W/\"3\""}"#).unwrap();
         assert_eq!((method, target), (Method::Put, Target::Instance(patient, "a".into())));
-        assert_eq!(precondition.if_match, Some(3));
+        assert_eq!(precondition.if_match, Some(IfMatch::Versions(vec![3])));
         let (_, target, precondition) = parsed(r#"{"method":"DELETE","url":"Patient?name=x"}"#).unwrap();
         assert_eq!((target, precondition.criteria.as_deref()), (Target::Type(patient), Some("name=x")));
         let (_, target, _) = parsed(r#"{"method":"GET","url":"/Patient/a/_history/2"}"#).unwrap();
@@ -175,6 +171,7 @@ mod tests {
             r#"{"method":"DELETE","url":"Patient?"}"#,
             r#"{"method":"GET","url":"Nothing/a"}"#,
             r#"{"method":"PUT","url":"Patient/a","ifMatch":"abc"}"#,
+            r#"{"method":"GET","url":"Patient?name=%zz"}"#,
         ] {
             assert_eq!(parsed(request).unwrap_err().status, 400, "{request}");
         }

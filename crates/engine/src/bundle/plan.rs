@@ -65,7 +65,7 @@ impl Engine {
                 }
                 Err(CommitError::Conflict { index, current }) => {
                     let entry = work.entry_of[index];
-                    if entries[entry].precondition.if_match.is_some() {
+                    if entries[entry].precondition.names_version() {
                         return Err(in_entry(Error::stale(current), entry));
                     }
                     if attempt == ATTEMPTS_MAX {
@@ -184,7 +184,10 @@ impl Engine {
             return Err(Error::new(412, "multiple-matches", text));
         }
         match entry.method {
-            Method::Delete => identity.doomed = found,
+            Method::Delete => {
+                entry.precondition.check_each(&found)?;
+                identity.doomed = found;
+            }
             _ => self.conditional_identity(entry, found.pop(), &mut identity)?,
         }
         Ok(identity)

@@ -1,7 +1,7 @@
 //! Create, read, update, patch, delete, history and meta through the one door.
 
 use crate::harness::{World, criteria, text, ty};
-use engine::{Change, History, MetaChange, Patch, Precondition};
+use engine::{Change, History, IfMatch, MetaChange, Patch, Precondition};
 use store::HistoryScope;
 
 const PATIENT: &str = r#"{"resourceType":"Patient","identifier":[{"system":"s","value":"1"}],"active":true}"#;
@@ -67,7 +67,8 @@ async fn preconditions_of_an_update() {
         let world = &world;
         async move { world.engine.update(&world.session, ty("Patient"), Some(id), body.as_bytes(), &precondition).await }
     };
-    let if_match = |version| Precondition { if_match: Some(version), ..Precondition::default() };
+    let if_match =
+        |version| Precondition { if_match: Some(IfMatch::Versions(vec![version])), ..Precondition::default() };
     let none = || Precondition { must_not_exist: true, ..Precondition::default() };
     assert_eq!(update("a", if_match(1)).await.unwrap_err().status, 412);
     assert_eq!(update("a", none()).await.unwrap().change, Change::Created);
@@ -116,7 +117,7 @@ async fn patches_are_applied_and_checked() {
     let written = patch(off, none()).await.unwrap();
     assert!(text(&written.resource.unwrap()).contains(r#""active":false"#));
     assert_eq!(patch(off, none()).await.unwrap().change, Change::Unchanged);
-    let stale = patch(off, Precondition { if_match: Some(1), ..none() }).await.unwrap_err();
+    let stale = patch(off, Precondition { if_match: Some(IfMatch::Versions(vec![1])), ..none() }).await.unwrap_err();
     assert_eq!((stale.status, stale.version), (412, Some(2)));
     assert_eq!(patch(r#"[{"op":"replace","path":"/id","value":"x"}]"#, none()).await.unwrap_err().status, 400);
     assert_eq!(patch(r#"[{"op":"test","path":"/active","value":true}]"#, none()).await.unwrap_err().status, 422);

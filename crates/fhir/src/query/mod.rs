@@ -1,6 +1,7 @@
 //! Search queries: from URL parameters to a checked plan.
 
 mod criteria;
+pub mod form;
 mod include;
 pub mod matches;
 mod parse;
