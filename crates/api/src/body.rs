@@ -5,23 +5,50 @@ use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode, header};
 use flate2::write::{GzDecoder, ZlibDecoder};
 use http_body_util::BodyExt;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
+use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// A claim in Content-Length reserves no more than this.
 const RESERVED_MAX: usize = 1 << 20;
 
-/// Reads a body of at most `bytes_max` bytes, counted after decompression.
-pub(crate) async fn read(headers: &HeaderMap, body: Body, bytes_max: usize) -> Result<Vec<u8>, Failure> {
+/// The bytes that all request bodies may have together.
+#[derive(Clone, Debug)]
+pub(crate) struct Room(Arc<Semaphore>);
+
+impl Room {
+    pub(crate) fn new(bytes_max: usize) -> Room {
+        Room(Arc::new(Semaphore::new(bytes_max.min(Semaphore::MAX_PERMITS))))
+    }
+}
+
+/// A body and its part of the room, given back with it.
+#[derive(Debug, Default)]
+pub(crate) struct Held {
+    bytes: Vec<u8>,
+    part: Option<OwnedSemaphorePermit>,
+}
+
+impl std::ops::Deref for Held {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// Reads a body of at most `bytes_max` bytes, counted after decompression. 503 when other bodies fill the room.
+pub(crate) async fn read(headers: &HeaderMap, body: Body, bytes_max: usize, room: &Room) -> Result<Held, Failure> {
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|bytes| bytes > bytes_max) {
         return Err(too_large(bytes_max));
     }
     let encoding = headers.get(header::CONTENT_ENCODING).map_or("identity", |value| value.to_str().unwrap_or("?"));
     let mut sink = match encoding.to_ascii_lowercase().as_str() {
-        "identity" | "" => Sink::Plain(Bounded::new(bytes_max, announced)),
-        "gzip" | "x-gzip" => Sink::Gzip(GzDecoder::new(Bounded::new(bytes_max, None))),
-        "deflate" => Sink::Deflate(ZlibDecoder::new(Bounded::new(bytes_max, None))),
-        "zstd" => Sink::Zstd(zstd(bytes_max)?),
+        "identity" | "" => Sink::Plain(Bounded::new(bytes_max, room, announced)),
+        "gzip" | "x-gzip" => Sink::Gzip(GzDecoder::new(Bounded::new(bytes_max, room, None))),
+        "deflate" => Sink::Deflate(ZlibDecoder::new(Bounded::new(bytes_max, room, None))),
+        "zstd" => Sink::Zstd(zstd(bytes_max, room)?),
         _ => {
             let text = "unknown Content-Encoding: send gzip, deflate, zstd or none";
             return Err(Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-supported", text));
@@ -37,8 +64,8 @@ pub(crate) async fn read(headers: &HeaderMap, body: Body, bytes_max: usize) -> R
     sink.finish().map_err(|error| unreadable(&error, bytes_max))
 }
 
-fn zstd(bytes_max: usize) -> Result<Box<ZstdSink>, Failure> {
-    let decoder = zstd::stream::write::Decoder::new(Bounded::new(bytes_max, None));
+fn zstd(bytes_max: usize, room: &Room) -> Result<Box<ZstdSink>, Failure> {
+    let decoder = zstd::stream::write::Decoder::new(Bounded::new(bytes_max, room, None));
     let internal = |_| Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "exception", "zstd cannot start");
     Ok(Box::new(decoder.map_err(internal)?))
 }
@@ -62,7 +89,7 @@ impl Sink {
         }
     }
 
-    fn finish(self) -> std::io::Result<Vec<u8>> {
+    fn finish(self) -> std::io::Result<Held> {
         Ok(match self {
             Sink::Plain(out) => out,
             Sink::Gzip(out) => out.finish()?,
@@ -72,28 +99,37 @@ impl Sink {
                 out.into_inner()
             }
         }
-        .bytes)
+        .held)
     }
 }
 
 /// A buffer that refuses to grow past its bound.
 struct Bounded {
-    bytes: Vec<u8>,
+    held: Held,
     max: usize,
+    room: Room,
 }
 
 impl Bounded {
-    fn new(max: usize, announced: Option<usize>) -> Bounded {
-        Bounded { bytes: Vec::with_capacity(announced.unwrap_or(0).min(RESERVED_MAX)), max }
+    fn new(max: usize, room: &Room, announced: Option<usize>) -> Bounded {
+        let bytes = Vec::with_capacity(announced.unwrap_or(0).min(RESERVED_MAX));
+        Bounded { held: Held { bytes, part: None }, max, room: room.clone() }
     }
 }
 
 impl Write for Bounded {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        if self.bytes.len() + bytes.len() > self.max {
-            return Err(std::io::ErrorKind::FileTooLarge.into());
+        if self.held.bytes.len() + bytes.len() > self.max {
+            return Err(ErrorKind::FileTooLarge.into());
         }
-        self.bytes.extend_from_slice(bytes);
+        let count = u32::try_from(bytes.len()).map_err(|_| ErrorKind::FileTooLarge)?;
+        // Waiting would not do: bodies that each hold a half could wait for each other for ever.
+        let more = self.room.0.clone().try_acquire_many_owned(count).map_err(|_| ErrorKind::QuotaExceeded)?;
+        match &mut self.held.part {
+            Some(part) => part.merge(more),
+            none => *none = Some(more),
+        }
+        self.held.bytes.extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
@@ -103,8 +139,13 @@ impl Write for Bounded {
 }
 
 fn unreadable(error: &std::io::Error, bytes_max: usize) -> Failure {
-    if error.kind() == std::io::ErrorKind::FileTooLarge {
-        return too_large(bytes_max);
+    match error.kind() {
+        ErrorKind::FileTooLarge => return too_large(bytes_max),
+        ErrorKind::QuotaExceeded => {
+            let text = "the bodies of other requests fill the memory set aside for them: repeat in a second";
+            return Failure::new(StatusCode::SERVICE_UNAVAILABLE, "throttled", text).retry_after(1);
+        }
+        _ => {}
     }
     Failure::new(StatusCode::BAD_REQUEST, "invalid", "the body is not what its Content-Encoding says")
 }

@@ -43,6 +43,8 @@ fn rest() -> String {
         json.object().member("code").string(code).end_object();
     }
     json.end_array();
+    json.member("operation").array().object().member("name").string("meta");
+    json.member("definition").string("http://hl7.org/fhir/OperationDefinition/Resource-meta").end_object().end_array();
     json.member("compartment").array();
     for compartment in &defs.compartments {
         let name = defs.ty(compartment.owner).name.to_lowercase();

@@ -1,5 +1,6 @@
 //! The pieces of a request and of an answer that the handlers share.
 
+use crate::body::Held;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use engine::Session;
 
@@ -11,7 +12,7 @@ pub(crate) struct Request {
     pub(crate) query: String,
     /// The same, decoded.
     pub(crate) pairs: Vec<(String, String)>,
-    pub(crate) body: Vec<u8>,
+    pub(crate) body: Held,
     pub(crate) is_post: bool,
 }
 

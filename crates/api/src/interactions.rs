@@ -9,9 +9,9 @@ use crate::respond;
 use crate::route::Interaction;
 use crate::searchset::{self, Origin};
 use axum::http::{StatusCode, header};
-use engine::{Engine, History, MetaChange, PAGE, Page, Patch, Precondition, Search};
+use engine::{Engine, History, MetaChange, PAGE, PROFILES_UNCHECKED, Page, Patch, Precondition, Search};
 use fhir::defs::TypeId;
-use fhir::outcome::to_json;
+use fhir::outcome::{Issue, to_json};
 use fhir::temporal::PartialDateTime;
 use store::HistoryScope;
 
@@ -53,7 +53,9 @@ pub(crate) async fn run(
         }
         EverythingType(ty) => everything(engine, request, ty, None, path).await,
         Everything(ty, id) => everything(engine, request, ty, Some(&id), path).await,
-        ValidateType(ty) | ValidateInstance(ty, _) => validate(engine, request, ty).await,
+        ValidateType(ty) => validate(engine, request, ty, None).await,
+        ValidateInstance(ty, id) => validate(engine, request, ty, Some(&id)).await,
+        Labels(ty) => Ok(Answer::json(StatusCode::OK, engine.labels(&request.session, ty).await?)),
         Meta(ty, id) => meta(engine, request, ty, &id, MetaChange::Read).await,
         MetaAdd(ty, id) => meta(engine, request, ty, &id, MetaChange::Add(&request.body)).await,
         MetaDelete(ty, id) => meta(engine, request, ty, &id, MetaChange::Delete(&request.body)).await,
@@ -232,9 +234,18 @@ async fn history(engine: &Engine, request: &Request, scope: HistoryScope, path: 
     Ok(Answer::json(StatusCode::OK, searchset::history(request, &origin, history.cursor.as_deref(), &page)))
 }
 
-async fn validate(engine: &Engine, request: &Request, ty: TypeId) -> Result<Answer, Failure> {
-    expect_json(&request.headers)?;
-    let issues = engine.validate(&request.session, Some(ty), &request.body).await?;
+/// Without a body: what is stored under the id.
+async fn validate(engine: &Engine, request: &Request, ty: TypeId, id: Option<&str>) -> Result<Answer, Failure> {
+    let mut issues = match id.filter(|_| request.body.is_empty()) {
+        Some(id) => engine.validate_stored(&request.session, ty, id).await?,
+        None => {
+            expect_json(&request.headers)?;
+            engine.validate(&request.session, Some(ty), &request.body).await?
+        }
+    };
+    if request.pairs.iter().any(|(name, _)| name == "profile") {
+        issues.push(Issue::warning("not-supported", PROFILES_UNCHECKED));
+    }
     Ok(Answer::json(StatusCode::OK, to_json(&issues)))
 }
 

@@ -15,6 +15,7 @@ mod negotiate;
 mod openapi;
 mod opening;
 mod query;
+mod request_log;
 mod respond;
 mod route;
 mod router;
@@ -34,6 +35,9 @@ use std::time::Duration;
 pub struct Config {
     /// Largest request body after decompression; 413 past it.
     pub body_bytes_max: usize,
+    /// Bytes of all request bodies in work together, after decompression; 503 with Retry-After past it. Never less than
+    /// `body_bytes_max`.
+    pub bodies_bytes_max: usize,
     /// Requests in work at the same time; 503 with Retry-After past it.
     pub in_flight_max: usize,
     /// A request that takes longer is answered with 503.
@@ -58,6 +62,7 @@ impl Default for Config {
     fn default() -> Self {
         Config {
             body_bytes_max: 64 << 20,
+            bodies_bytes_max: 256 << 20,
             in_flight_max: 1_024,
             request_timeout: Duration::from_secs(120),
             header_timeout: Duration::from_secs(10),

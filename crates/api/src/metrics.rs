@@ -38,6 +38,7 @@ pub struct Metrics {
     resources: Family<TypeLabel, Gauge>,
     store_pending: Gauge,
     store_disk: Gauge,
+    store_segments: Gauge,
     total: AtomicU64,
     buckets: [AtomicU64; BOUNDS_US.len() + 1],
 }
@@ -66,6 +67,7 @@ impl Default for Metrics {
             resources: Family::default(),
             store_pending: Gauge::default(),
             store_disk: Gauge::default(),
+            store_segments: Gauge::default(),
             total: AtomicU64::new(0),
             buckets: Default::default(),
         };
@@ -75,6 +77,7 @@ impl Default for Metrics {
         registry.register("http_in_flight", "Requests in work", metrics.in_flight.clone());
         registry.register("resources", "Current resources of the default tenant by type", metrics.resources.clone());
         registry.register("store_pending", "Changes that no index segment holds yet", metrics.store_pending.clone());
+        registry.register("store_segments", "Index segments of the default tenant", metrics.store_segments.clone());
         registry.register_with_unit(
             "store_disk",
             "Size of the default tenant",
@@ -141,6 +144,7 @@ impl Metrics {
             }
             self.store_pending.set(stats.pending as i64);
             self.store_disk.set(stats.disk_bytes as i64);
+            self.store_segments.set(stats.segments as i64);
         }
         let mut text = String::new();
         encode(&mut text, &self.registry).expect("writing to a String does not fail");

@@ -29,6 +29,8 @@ pub(crate) enum Interaction {
     Meta(TypeId, String),
     MetaAdd(TypeId, String),
     MetaDelete(TypeId, String),
+    /// Labels in use in a type, or in all.
+    Labels(Option<TypeId>),
     /// Owner type and id, searched type (`None` for `*`).
     SearchCompartment(TypeId, String, Option<TypeId>),
 }
@@ -52,7 +54,31 @@ impl Interaction {
             Read(..) => "read",
             Vread(..) => "vread",
             ValidateType(_) | ValidateInstance(..) | EverythingType(_) | Everything(..) | Meta(..) | MetaAdd(..)
-            | MetaDelete(..) => "operation",
+            | MetaDelete(..) | Labels(_) => "operation",
+        }
+    }
+
+    /// Whether it may change what is stored.
+    pub(crate) fn writes(&self) -> bool {
+        use Interaction::*;
+        match self {
+            Bundle | Create(_) | UpdateConditional(_) | Update(..) | PatchConditional(_) | Patch(..)
+            | DeleteConditional(_) | Delete(..) | MetaAdd(..) | MetaDelete(..) => true,
+            Capabilities
+            | SearchSystem
+            | HistorySystem
+            | SearchType(_)
+            | HistoryType(_)
+            | ValidateType(_)
+            | EverythingType(_)
+            | Read(..)
+            | HistoryInstance(..)
+            | Vread(..)
+            | Everything(..)
+            | ValidateInstance(..)
+            | Meta(..)
+            | Labels(_)
+            | SearchCompartment(..) => false,
         }
     }
 }
@@ -78,6 +104,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row { path: "/metadata", methods: &[("get", "CapabilityStatement")] },
     Row { path: "/_history", methods: &[("get", "History of all resources")] },
     Row { path: "/_search", methods: &[("post", "Search all types")] },
+    Row { path: "/$meta", methods: &[("get", "Tags, profiles and labels in use")] },
     Row {
         path: "/{type}",
         methods: &[
@@ -94,6 +121,7 @@ pub(crate) const ROWS: &[Row] = &[
         path: "/{type}/$everything",
         methods: &[("get", "Everything about all Patients or Encounters"), ("post", "The same with Parameters")],
     },
+    Row { path: "/{type}/$meta", methods: &[("get", "Tags, profiles and labels in use in a type")] },
     Row { path: "/{type}/$validate", methods: &[("post", "Validate a resource without storing it")] },
     Row {
         path: "/{type}/{id}",
@@ -110,13 +138,29 @@ pub(crate) const ROWS: &[Row] = &[
         path: "/{type}/{id}/$everything",
         methods: &[("get", "Everything about a Patient or an Encounter"), ("post", "The same with Parameters")],
     },
-    Row { path: "/{type}/{id}/$validate", methods: &[("post", "Validate as an update")] },
+    Row {
+        path: "/{type}/{id}/$validate",
+        methods: &[("get", "Validate the current version"), ("post", "Validate as an update")],
+    },
     Row { path: "/{type}/{id}/$meta", methods: &[("get", "Tags, profiles and labels")] },
     Row { path: "/{type}/{id}/$meta-add", methods: &[("post", "Add to them")] },
     Row { path: "/{type}/{id}/$meta-delete", methods: &[("post", "Take from them")] },
     Row { path: "/{type}/{id}/{other}", methods: &[("get", "Search in a compartment, * for all types")] },
     Row { path: "/{type}/{id}/{other}/_search", methods: &[("post", "Search in a compartment")] },
 ];
+
+/// The row that a routed path belongs to: a name for logs that has no ids in it.
+pub(crate) fn template(path: &str) -> Option<&'static str> {
+    let segments = || path.split('/').filter(|segment| !segment.is_empty());
+    let fits = |row: &&Row| {
+        let mut pattern = row.path.split('/').filter(|segment| !segment.is_empty());
+        let same =
+            segments().all(|segment| pattern.next().is_some_and(|wanted| wanted.starts_with('{') || wanted == segment));
+        same && pattern.next().is_none()
+    };
+    // Fixed names stand before placeholders in the table.
+    ROWS.iter().find(fits).map(|row| row.path)
+}
 
 /// `path` is what follows the base, without a leading slash.
 pub(crate) fn route(defs: &Definitions, method: &Method, path: &str) -> Result<Interaction, NoRoute> {
@@ -134,6 +178,7 @@ pub(crate) fn route(defs: &Definitions, method: &Method, path: &str) -> Result<I
         ["metadata"] => only(get, Capabilities, "GET, HEAD"),
         ["_history"] => only(get, HistorySystem, "GET, HEAD"),
         ["_search"] => only(post, SearchSystem, "POST"),
+        ["$meta"] => only(get, Labels(None), "GET, HEAD"),
         [name] if name.starts_with(['$', '_']) => Err(NoRoute::UnknownPath),
         [name] => match *method {
             _ if get => Ok(SearchType(ty(name)?)),
@@ -145,6 +190,7 @@ pub(crate) fn route(defs: &Definitions, method: &Method, path: &str) -> Result<I
         },
         [name, "_search"] => only(post, SearchType(ty(name)?), "POST"),
         [name, "_history"] => only(get, HistoryType(ty(name)?), "GET, HEAD"),
+        [name, "$meta"] => only(get, Labels(Some(ty(name)?)), "GET, HEAD"),
         [name, "$validate"] => only(post, ValidateType(ty(name)?), "POST"),
         [name, "$everything"] => only(get || post, EverythingType(ty(name)?), "GET, HEAD, POST"),
         [_, id] if id.starts_with(['$', '_']) => Err(NoRoute::UnknownPath),
@@ -179,7 +225,7 @@ fn instance(
         ["_history"] => only(get, HistoryInstance(ty, id), "GET, HEAD"),
         ["_history", version] => only(get, Vread(ty, id, (*version).to_owned()), "GET, HEAD"),
         ["$everything"] => only(get || post, Everything(ty, id), "GET, HEAD, POST"),
-        ["$validate"] => only(post, ValidateInstance(ty, id), "POST"),
+        ["$validate"] => only(get || post, ValidateInstance(ty, id), "GET, HEAD, POST"),
         ["$meta"] => only(get, Meta(ty, id), "GET, HEAD"),
         ["$meta-add"] => only(post, MetaAdd(ty, id), "POST"),
         ["$meta-delete"] => only(post, MetaDelete(ty, id), "POST"),
@@ -221,6 +267,7 @@ mod tests {
             for (method, _) in row.methods {
                 let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
                 assert!(route(r4(), &method, path.trim_start_matches('/')).is_ok(), "{method} {path}");
+                assert_eq!(template(&path), Some(row.path));
             }
             assert!(
                 matches!(route(r4(), &Method::TRACE, path.trim_start_matches('/')), Err(NoRoute::Method(_))),

@@ -1,7 +1,9 @@
 //! All routes, and what happens to every request on its way in and out.
 
+use crate::body::Room;
 use crate::error::Failure;
 use crate::http::{Answer, Request};
+use crate::request_log::{self, RequestIds};
 use crate::route::{NoRoute, route};
 use crate::{Config, Metrics, auth, body, compress, health, interactions, negotiate, openapi, query};
 use axum::Router;
@@ -16,12 +18,14 @@ use std::time::Instant;
 use store::TenantId;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 struct App {
     engine: Engine,
     config: Config,
     metrics: Arc<Metrics>,
+    room: Room,
+    ids: RequestIds,
 }
 
 type Shared = State<Arc<App>>;
@@ -33,7 +37,8 @@ pub(crate) struct OverTls;
 /// Every route of the server. Pages of other crates are merged with it.
 pub fn router(engine: Engine, config: Config, metrics: Arc<Metrics>) -> Router {
     let cors = cors(&config);
-    let app = Arc::new(App { engine, config, metrics });
+    let room = Room::new(config.bodies_bytes_max.max(config.body_bytes_max));
+    let app = Arc::new(App { engine, config, metrics, room, ids: RequestIds::new() });
     let router = Router::new()
         .route("/healthz", get(|| async { plain(health::live()) }).fallback(get_only))
         .route("/readyz", get(ready).fallback(get_only))
@@ -142,33 +147,61 @@ fn below(path: &str, prefix: &str) -> String {
 /// Counts, bounds, and answers one request; whatever happens, the answer is a proper one.
 async fn handle(app: &App, parts: Parts, body: Body, tenant: String, prefix: String, path: String) -> Response {
     let started = Instant::now();
-    let request_id = request_id(&parts.headers);
+    let request_id = app.ids.of(&parts.headers);
     let (encoding, is_head) = (compress::accepted(&parts.headers), parts.method == Method::HEAD);
     let pairs = query::pairs(parts.uri.query().unwrap_or(""));
     let is_pretty = pairs.as_ref().is_ok_and(|pairs| {
         pairs.iter().rev().find(|(name, _)| name == "_pretty").is_some_and(|(_, value)| value == "true")
     });
     let in_flight = InFlight::begin(app);
-    let mut code = "none";
+    let (method, shown_path) = (parts.method.clone(), path.clone());
+    let mut stage = Stage::default();
     let outcome = if in_flight.over_limit {
         let text = "too many requests are in work";
         Err(Failure::new(StatusCode::SERVICE_UNAVAILABLE, "throttled", text).retry_after(1))
     } else {
-        let work = answer(app, parts, pairs, body, tenant, prefix, path, request_id.clone(), &mut code);
+        let work = answer(app, parts, pairs, body, tenant, prefix, path, request_id.clone(), &mut stage);
         match tokio::time::timeout(app.config.request_timeout, work).await {
             Ok(outcome) => outcome,
-            Err(_) => {
-                let text = "the request took too long: ask for less at once";
-                Err(Failure::new(StatusCode::SERVICE_UNAVAILABLE, "timeout", text).retry_after(5))
-            }
+            Err(_) => Err(Failure::new(StatusCode::SERVICE_UNAVAILABLE, "timeout", stage.too_late()).retry_after(5)),
         }
     };
     let (answer, media) = match outcome {
         Ok((answer, media)) => (answer, media),
         Err(failure) => (failure.into_answer(), "application/fhir+json; charset=utf-8"),
     };
-    app.metrics.record(code, answer.status, started.elapsed());
+    let took = started.elapsed();
+    app.metrics.record(stage.code, answer.status, took);
+    request_log::write(&method, &shown_path, answer.status, took, &request_id);
     finish(answer, media, encoding, &request_id, is_head, is_pretty)
+}
+
+/// How far a request has come.
+struct Stage {
+    /// Of the interaction, for metrics.
+    code: &'static str,
+    writes: bool,
+    in_engine: bool,
+}
+
+impl Default for Stage {
+    fn default() -> Self {
+        Stage { code: "none", writes: false, in_engine: false }
+    }
+}
+
+impl Stage {
+    /// What giving up at this stage means for the client.
+    fn too_late(&self) -> &'static str {
+        match (self.in_engine, self.writes) {
+            (false, _) => "the request did not arrive in time: nothing was changed, send it again",
+            (true, false) => "the request took too long: ask for less at once",
+            (true, true) => {
+                "the request took too long, and what it writes may have been stored nevertheless: read it back or search \
+                 for it before you repeat; a create with If-None-Exist can be repeated without harm"
+            }
+        }
+    }
 }
 
 /// Counts a request as in work for as long as it lives, however it ends.
@@ -190,15 +223,6 @@ impl Drop for InFlight<'_> {
     }
 }
 
-/// The client's id when it is harmless, else a new one.
-fn request_id(headers: &HeaderMap) -> String {
-    let given = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok());
-    let harmless = |id: &&str| {
-        (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
-    };
-    given.filter(harmless).map_or_else(|| uuid::Uuid::new_v4().to_string(), str::to_owned)
-}
-
 #[expect(clippy::too_many_arguments, reason = "the parts of one request, taken apart once")]
 async fn answer(
     app: &App,
@@ -209,7 +233,7 @@ async fn answer(
     prefix: String,
     path: String,
     request_id: String,
-    code: &mut &'static str,
+    stage: &mut Stage,
 ) -> Result<(Answer, &'static str), Failure> {
     let config = &app.config;
     let who = auth::principal(config, &parts.headers)?;
@@ -220,16 +244,17 @@ async fn answer(
         Failure::new(StatusCode::BAD_REQUEST, "invalid", "the path is not valid percent-encoded UTF-8")
     })?;
     let interaction = route(fhir::defs::r4(), &parts.method, &path)?;
-    *code = interaction.code();
+    (stage.code, stage.writes) = (interaction.code(), interaction.writes());
     let text = parts.uri.query().unwrap_or("").to_owned();
     let pairs = pairs?;
     let media = negotiate::wanted(&parts.headers, &pairs)?;
     let base = format!("{}{prefix}", base_url(config, &parts));
     let is_post = parts.method == Method::POST;
     let body = match parts.method {
-        Method::GET | Method::HEAD | Method::DELETE => Vec::new(),
-        _ => body::read(&parts.headers, body, config.body_bytes_max).await?,
+        Method::GET | Method::HEAD | Method::DELETE => body::Held::default(),
+        _ => body::read(&parts.headers, body, config.body_bytes_max, &app.room).await?,
     };
+    stage.in_engine = true;
     let session = Session { tenant: TenantId(tenant), who, request_id, base };
     let request = Request { session, headers: parts.headers, query: text, pairs, body, is_post };
     let answer = interactions::run(&app.engine, &request, interaction, &path).await?;
@@ -337,17 +362,5 @@ mod tests {
         assert!(pretty.contains("\"c\": {},"));
         let again = fhir::json::Document::parse(pretty.as_bytes(), &fhir::json::Limits::default()).unwrap();
         assert_eq!(again.as_str(), text);
-    }
-
-    #[test]
-    fn request_ids_are_harmless() {
-        let id = |text: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(REQUEST_ID, text.parse().unwrap());
-            request_id(&headers)
-        };
-        assert_eq!(id("abc-1.2_3"), "abc-1.2_3");
-        assert_ne!(id("a b"), "a b");
-        assert_eq!(id(&"x".repeat(65)).len(), 36);
     }
 }

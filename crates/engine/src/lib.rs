@@ -12,6 +12,7 @@ mod etag;
 mod everything;
 mod history;
 mod include;
+mod labels;
 mod meta;
 mod patch;
 mod policy;
@@ -26,6 +27,7 @@ mod validate;
 
 pub use api::*;
 pub use etag::{IfMatch, version_of};
+pub use validate::PROFILES_UNCHECKED;
 
 use fhir::defs::TypeId;
 use std::sync::Arc;

@@ -51,7 +51,7 @@ impl Engine {
             MetaChange::Read => {
                 let stored = self.read_live(tenant, ty, id).await?;
                 access.patient = audit::patient_in(ty, id, &stored.body);
-                return Ok((answer(&parse(&stored.json())?), false));
+                return Ok((answer_of(&parse(&stored.json())?), false));
             }
             MetaChange::Add(body) => (asked_meta(body)?, true),
             MetaChange::Delete(body) => (asked_meta(body)?, false),
@@ -66,12 +66,12 @@ impl Engine {
             let prepared = self.prepare(access.session, ty, id, BodyId::MustMatch, &body)?;
             access.patient = prepared.patient.clone();
             if prepared.body == stored.body {
-                return Ok((answer(&resource), false));
+                return Ok((answer_of(&resource), false));
             }
             match self.commit_one(tenant, access, prepared, stored.version, Op::Update).await {
                 Ok(written) => {
                     let json = written.resource.map(|resource| resource.json).unwrap_or_default();
-                    return Ok((answer(&parse(&json)?), true));
+                    return Ok((answer_of(&parse(&json)?), true));
                 }
                 Err(error) if error.status == 409 && attempt < ATTEMPTS_MAX => attempt += 1,
                 Err(error) => return Err(error),
@@ -84,8 +84,12 @@ fn parse(json: &[u8]) -> Result<Value, Error> {
     Ok(Value::from(Document::parse(json, &Limits::default())?.root()))
 }
 
-fn answer(resource: &Value) -> Vec<u8> {
-    let meta = resource.get("meta").cloned().unwrap_or_else(|| json!({}));
+fn answer_of(resource: &Value) -> Vec<u8> {
+    answer(resource.get("meta").cloned().unwrap_or_else(|| json!({})))
+}
+
+/// Parameters with the meta.
+pub(crate) fn answer(meta: Value) -> Vec<u8> {
     let mut out = Vec::new();
     json!({ "resourceType": "Parameters", "parameter": [{ "name": "return", "valueMeta": meta }] }).write(&mut out);
     out

@@ -1,12 +1,15 @@
 //! `$validate`, and the check that every write passes.
 
-use crate::audit::Access;
+use crate::audit::{self, Access};
 use crate::prepare;
 use crate::{Engine, Error, Session, Validation};
 use fhir::defs::{self, TypeId};
 use fhir::json::{Document, Limits, Node};
 use fhir::outcome::{Issue, Severity};
 use fhir::validate::Level;
+
+/// Said when a profile was asked for.
+pub const PROFILES_UNCHECKED: &str = "profiles are not checked: only the rules of FHIR R4 itself were";
 
 impl Engine {
     /// Never an error for an invalid resource: the issues say it. The body is the resource, or Parameters with it as `resource`.
@@ -15,6 +18,21 @@ impl Engine {
         let access = Access::new(session, "$validate", entity);
         let tenant = self.admit(&access, ty).await?;
         let result = self.validate_in(ty, body);
+        self.note_result(&tenant, &access, &result).await;
+        result
+    }
+
+    /// `$validate` of what is stored: the current version.
+    pub async fn validate_stored(&self, session: &Session, ty: TypeId, id: &str) -> Result<Vec<Issue>, Error> {
+        let mut access = Access::new(session, "$validate", audit::entity(ty, id));
+        let tenant = self.admit(&access, Some(ty)).await?;
+        let result = match self.read_live(&tenant, ty, id).await {
+            Ok(stored) => {
+                access.patient = audit::patient_in(ty, id, &stored.body);
+                self.validate_in(Some(ty), &stored.json())
+            }
+            Err(error) => Err(error),
+        };
         self.note_result(&tenant, &access, &result).await;
         result
     }
@@ -34,6 +52,9 @@ impl Engine {
             return Ok(error.issues);
         }
         let mut issues = self.issues(root);
+        if parameter(document.root(), "profile").is_some() && wrapped(document.root(), Some(ty)).is_some() {
+            issues.push(Issue::warning("not-supported", PROFILES_UNCHECKED));
+        }
         if issues.iter().all(|issue| issue.severity < Severity::Warning) {
             issues.push(Issue::information("informational", "no problems found"));
         }
@@ -60,6 +81,10 @@ fn wrapped(root: Node<'_>, ty: Option<TypeId>) -> Option<Node<'_>> {
     if !is_wrapper || wants_wrapper {
         return None;
     }
-    let mut parameters = root.get("parameter")?.items();
-    parameters.find(|parameter| parameter.str("name").as_deref() == Some("resource"))?.get("resource")
+    parameter(root, "resource")?.get("resource")
+}
+
+/// The first parameter of this name.
+fn parameter<'a>(root: Node<'a>, name: &str) -> Option<Node<'a>> {
+    root.get("parameter")?.items().find(|parameter| parameter.str("name").as_deref() == Some(name))
 }

@@ -121,5 +121,6 @@ pub(crate) fn api_config(config: &Config) -> Result<api::Config> {
         base_url: Some(server.base_url.trim_end_matches('/').to_owned()).filter(|url| !url.is_empty()),
         default_tenant: "default".into(),
         other_tenants: config.store.tenants.clone(),
+        ..api::Config::default()
     })
 }

@@ -155,5 +155,35 @@ async fn a_body_that_never_ends_is_given_up() {
     let endless = Body::new(Pieces { left: 1, counter: Default::default(), endless: true });
     let late = world.ask("POST", "/fhir/Patient", &[FHIR], endless).await.is(503);
     assert_eq!(late.header("retry-after"), "5");
+    assert!(late.text().contains("nothing was changed"), "{}", late.text());
     assert_eq!(world.metrics.snapshot().in_flight, 0);
+}
+
+#[tokio::test]
+async fn a_write_that_is_given_up_may_have_been_stored() {
+    let world = World::with(Config { request_timeout: Duration::ZERO, ..Config::default() });
+    let late = world.send("POST", "/fhir/Patient", PATIENT).await.is(503);
+    assert!(late.text().contains("may have been stored"), "{}", late.text());
+    assert!(late.text().contains("If-None-Exist"), "{}", late.text());
+}
+
+#[tokio::test]
+async fn all_bodies_together_are_bounded() {
+    let bytes_max = 200_000;
+    let world = World::with(Config { body_bytes_max: bytes_max, bodies_bytes_max: bytes_max, ..Config::default() });
+    let taken = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let endless = Body::new(Pieces { left: 3, counter: taken.clone(), endless: true });
+    let router = world.router.clone();
+    let request = axum::http::Request::post("/fhir/Patient").header(FHIR.0, FHIR.1).body(endless).unwrap();
+    let held = tokio::spawn(tower::ServiceExt::oneshot(router, request));
+    while taken.load(std::sync::atomic::Ordering::Relaxed) < 3 {
+        tokio::task::yield_now().await;
+    }
+    let large = || vec![b' '; 10_000];
+    let busy = world.ask("POST", "/fhir/Patient", &[FHIR], large()).await.is(503);
+    assert_eq!(busy.header("retry-after"), "1");
+    world.send("POST", "/fhir/Patient", PATIENT).await.is(201);
+    held.abort();
+    drop(held.await);
+    world.ask("POST", "/fhir/Patient", &[FHIR], large()).await.is(400);
 }

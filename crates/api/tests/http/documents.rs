@@ -100,6 +100,7 @@ async fn health_and_metrics() {
         "weir_http_requests_total{interaction=\"read\",status=\"4xx\"} 1",
         "weir_http_in_flight 0",
         "weir_resources{resource=\"Patient\"} 1",
+        "weir_store_segments 0",
     ] {
         assert!(text.text().contains(line), "{line} in {}", text.text());
     }

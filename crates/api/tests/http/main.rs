@@ -6,5 +6,6 @@ mod connections;
 mod documents;
 mod harness;
 mod headers;
+mod logs;
 mod resources;
 mod searches;

@@ -157,3 +157,53 @@ async fn validate_says_what_is_wrong_without_storing() {
     assert!(world.send("POST", "/fhir/Patient/$validate", &wrapped).await.is(200).text().contains("birthDate"));
     assert_eq!(world.get("/fhir/Patient").await.total().as_deref(), Some("0"));
 }
+
+#[tokio::test]
+async fn validate_checks_what_is_stored() {
+    let world = World::new();
+    let path = format!("/fhir/Patient/{}/$validate", world.patient().await);
+    let fine = world.get(&path).await.is(200);
+    assert!(fine.text().contains("no problems found"), "{}", fine.text());
+    assert_eq!(world.send("POST", &path, "").await.is(200).text(), fine.text());
+    world.ask("HEAD", &path, &[], "").await.is(200);
+    world.get("/fhir/Patient/none/$validate").await.is(404);
+    world.get("/fhir/Patient/$validate").await.is(405);
+
+    let profiled = world.get(&format!("{path}?profile=http://p")).await.is(200);
+    assert!(profiled.text().contains("profiles are not checked"), "{}", profiled.text());
+    let wrapped = format!(
+        r#"{{"resourceType":"Parameters","parameter":[{{"name":"resource","resource":{PATIENT}}},
+        {{"name":"profile","valueUri":"http://p"}}]}}"#
+    );
+    let profiled = world.send("POST", "/fhir/Patient/$validate", &wrapped).await.is(200);
+    assert!(profiled.text().contains("profiles are not checked"), "{}", profiled.text());
+}
+
+#[tokio::test]
+async fn meta_of_a_type_and_of_all_says_what_is_in_use() {
+    let world = World::new();
+    let labelled = |ty: &str, rest: &str, meta: &str| format!(r#"{{"resourceType":"{ty}"{rest},"meta":{meta}}}"#);
+    let tag = |code: &str| format!(r#"{{"tag":[{{"system":"http://t","code":"{code}"}}],"profile":["http://p"]}}"#);
+    assert_eq!(
+        world.get("/fhir/$meta").await.is(200).text(),
+        r#"{"resourceType":"Parameters","parameter":[{"name":"return","valueMeta":{}}]}"#
+    );
+    for code in ["b", "a", "b"] {
+        world.send("POST", "/fhir/Patient", &labelled("Patient", "", &tag(code))).await.is(201);
+    }
+    world.patient().await;
+    world.send("POST", "/fhir/Group", &labelled("Group", r#","type":"person","actual":true"#, &tag("c"))).await.is(201);
+    let gone = world.send("POST", "/fhir/Patient", &labelled("Patient", "", &tag("gone"))).await.is(201).id();
+    world.ask("DELETE", &format!("/fhir/Patient/{gone}"), &[], "").await.is(204);
+    let tags = |codes: &[&str]| {
+        let tags: Vec<String> =
+            codes.iter().map(|code| format!(r#"{{"system":"http://t","code":"{code}"}}"#)).collect();
+        format!(r#"{{"profile":["http://p"],"tag":[{}]}}"#, tags.join(","))
+    };
+    for (path, codes) in
+        [("/fhir/$meta", &["a", "b", "c"][..]), ("/fhir/Patient/$meta", &["a", "b"]), ("/fhir/Group/$meta", &["c"])]
+    {
+        let text = world.get(path).await.is(200);
+        assert!(text.text().contains(&tags(codes)), "{path}: {}", text.text());
+    }
+}
