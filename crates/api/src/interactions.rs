@@ -78,7 +78,10 @@ async fn read(engine: &Engine, request: &Request, ty: TypeId, id: &str) -> Resul
 
 async fn create(engine: &Engine, request: &Request, ty: TypeId) -> Result<Answer, Failure> {
     expect_json(&request.headers)?;
-    let criteria = request.headers.get("if-none-exist").and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let header = request.headers.get("if-none-exist").and_then(|value| value.to_str().ok()).map(str::to_owned);
+    // Some clients (fhirpy's get_or_create) put the criteria of If-None-Exist in the URL: ignored, they would make duplicates.
+    let in_url = request.pairs.iter().any(|(name, _)| !OF_HTTP.contains(&name.as_str()));
+    let criteria = header.or_else(|| in_url.then(|| request.query.clone()));
     let precondition = Precondition { criteria, ..Precondition::default() };
     let written = engine.create(&request.session, ty, &request.body, &precondition).await?;
     Ok(respond::written(request, written))

@@ -109,7 +109,7 @@ pub(crate) const ROWS: &[Row] = &[
         path: "/{type}",
         methods: &[
             ("get", "Search"),
-            ("post", "Create, conditional with If-None-Exist"),
+            ("post", "Create, conditional with If-None-Exist or search parameters"),
             ("put", "Conditional update"),
             ("patch", "Conditional patch"),
             ("delete", "Conditional delete"),

@@ -85,7 +85,7 @@ impl Asked {
                 return set(&mut self.query.interaction, code);
             }
             "_sort" => return value == "-date",
-            "_count" | "_total" | "_format" | "_pretty" | "_summary" | "_elements" => {}
+            "_count" | "_total" | "_totalMethod" | "_format" | "_pretty" | "_summary" | "_elements" => {}
             _ => return false,
         }
         true

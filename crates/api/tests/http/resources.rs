@@ -52,6 +52,10 @@ async fn conditional_writes_find_their_resource() {
     let created = world.ask("POST", "/fhir/Patient", &[FHIR, ("if-none-exist", criteria)], body).await.is(201);
     let existed = world.ask("POST", "/fhir/Patient", &[FHIR, ("if-none-exist", criteria)], body).await.is(200);
     assert_eq!(existed.id(), created.id());
+    let in_url = world.send("POST", &format!("/fhir/Patient?{criteria}&_format=json"), body).await.is(200);
+    assert_eq!(in_url.id(), created.id(), "criteria in the URL are those of If-None-Exist");
+    world.send("POST", "/fhir/Patient?nmae=x", body).await.is(400);
+    world.send("POST", "/fhir/Basic?_pretty=true", r#"{"resourceType":"Basic","code":{"text":"x"}}"#).await.is(201);
 
     let changed = body.replace("\"identifier\"", "\"gender\":\"female\",\"identifier\"");
     let path = format!("/fhir/Patient?{criteria}");

@@ -260,6 +260,8 @@ mod tests {
 
     #[test]
     fn result_parameters() {
+        let counted = query(Some("Patient"), "_count=0&_totalMethod=count", Handling::Strict).unwrap();
+        assert_eq!((counted.total, counted.summary), (Total::Accurate, Summary::Count));
         let query = query(
             Some("Observation"),
             "_sort=-date,_id&_count=5&_total=none&_summary=data&_elements=status,value&_include=Observation:subject:Patient&_revinclude:iterate=Provenance:target&_format=json",

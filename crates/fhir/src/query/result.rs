@@ -26,6 +26,13 @@ pub(super) fn apply(context: &Context<'_>, query: &mut Query, name: &str, value:
                 _ => return Err("must be none, estimate or accurate".into()),
             }
         }
+        // The name by which fhirpy's count() asks for a total.
+        "_totalMethod" => {
+            query.total = match value {
+                "count" => Total::Accurate,
+                _ => return Err("must be count: use _total".into()),
+            }
+        }
         "_summary" => {
             query.summary = match value {
                 "true" => Summary::True,
