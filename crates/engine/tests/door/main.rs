@@ -3,5 +3,6 @@
 mod audit;
 mod bundle;
 mod crud;
+mod examples;
 mod harness;
 mod search;
