@@ -25,7 +25,7 @@ mod serve;
 pub use metrics::{Metrics, Snapshot};
 pub use openapi::openapi;
 pub use router::router;
-pub use serve::serve;
+pub use serve::{serve, serve_local};
 
 use seal::Secret;
 use std::time::Duration;

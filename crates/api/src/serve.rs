@@ -4,18 +4,41 @@ use crate::Config;
 use crate::opening::Opening;
 use crate::router::OverTls;
 use axum::Router;
+use axum::serve::{Listener, ListenerExt};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use rustls::ServerConfig;
 use std::sync::Arc;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UnixListener};
 use tokio_rustls::TlsAcceptor;
 
 /// Serves `router` until `shutdown` completes; open requests then get `config.shutdown_timeout` to finish.
 pub async fn serve(
     listener: TcpListener,
+    router: Router,
+    config: &Config,
+    tls: Option<Arc<ServerConfig>>,
+    shutdown: impl Future<Output = ()>,
+) -> std::io::Result<()> {
+    // Without it, small answers wait for the client's acknowledgement.
+    let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
+    serve_connections(listener, router, config, tls, shutdown).await
+}
+
+/// As [`serve`], on a Unix socket: for programs of this machine whose user may open it.
+pub async fn serve_local(
+    listener: UnixListener,
+    router: Router,
+    config: &Config,
+    shutdown: impl Future<Output = ()>,
+) -> std::io::Result<()> {
+    serve_connections(listener, router, config, None, shutdown).await
+}
+
+async fn serve_connections(
+    mut listener: impl Listener,
     router: Router,
     config: &Config,
     tls: Option<Arc<ServerConfig>>,
@@ -32,18 +55,9 @@ pub async fn serve(
     loop {
         let stream = tokio::select! {
             () = &mut shutdown => break,
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
-                Err(error) => {
-                    // Out of file descriptors, most likely: the next one may be free soon.
-                    tracing::warn!(error = %error, "cannot accept a connection");
-                    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-                    continue;
-                }
-            },
+            // Errors, such as no free file descriptor, are waited out by the listener.
+            (stream, _) = listener.accept() => stream,
         };
-        // Without it, small answers wait for the client's acknowledgement.
-        drop(stream.set_nodelay(true));
         let watcher = graceful.watcher();
         let service = TowerToHyperService::new(router.clone());
         let (builder, acceptor, timeout) = (builder.clone(), acceptor.clone(), config.header_timeout);

@@ -64,7 +64,7 @@ impl From<StoreError> for Error {
             }
             StoreError::Limit(what) => Error::new(400, "too-costly", format!("a limit was passed: {what}")),
             StoreError::Closed => Error::new(503, "transient", "the server is shutting down: repeat later"),
-            StoreError::Format { .. } | StoreError::Unseal(_) | StoreError::Io(_) => {
+            StoreError::Format { .. } | StoreError::InUse(_) | StoreError::Unseal(_) | StoreError::Io(_) => {
                 tracing::error!(error = %error, "storage failed");
                 Error::new(500, "exception", "storage failed: the operator finds the reason in the log")
             }

@@ -29,3 +29,9 @@ pub enum SealError {
     #[error("the data key was wrapped by another master key (key id {found}, this one is {given})")]
     OtherMasterKey { found: String, given: String },
 }
+
+/// The SHA-256 of `bytes` in hexadecimal digits: tells one content from another, keeps no secret of a short one.
+pub fn fingerprint(bytes: &[u8]) -> String {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
+    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -173,6 +173,8 @@ pub enum StoreError {
     Closed,
     #[error("unknown tenant")]
     UnknownTenant,
+    #[error("{0} is in use by another weir process")]
+    InUse(String),
     /// The format on disk is not the one this build reads and writes.
     #[error("store format {found} found, this build needs {needed}: {hint}")]
     Format { found: u32, needed: u32, hint: &'static str },

@@ -52,9 +52,7 @@ impl Store {
         let lock = File::create(dir.join("LOCK")).map_err(|error| io("lock", error))?;
         match lock.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(StoreError::Io(format!("{} is in use by another weir process", dir.display())));
-            }
+            Err(TryLockError::WouldBlock) => return Err(StoreError::InUse(dir.display().to_string())),
             Err(TryLockError::Error(error)) => return Err(io("lock", error)),
         }
         if dir.join("FORMAT").exists() {

@@ -1,9 +1,14 @@
 //! The `weir` command.
 
+mod client;
 mod cmd;
 mod config;
+mod control;
 mod demo;
+mod door;
 mod input;
+mod progress;
+mod task;
 mod wiring;
 
 use clap::{Parser, Subcommand};
@@ -35,15 +40,15 @@ enum Command {
     Serve,
     /// Serve generated patients on a store that is thrown away at the end.
     Demo(cmd::demo::Arguments),
-    /// Load Bundles, NDJSON, directories and archives into the data directory.
+    /// Load Bundles, NDJSON, directories and archives, into the data directory or a server.
     Load(cmd::load::Arguments),
     /// Write all current resources as NDJSON, one file per type.
     Export(cmd::export::Arguments),
-    /// Copy the whole store, consistently, to a new directory.
+    /// Copy the whole store, consistently, to a new directory; a running server goes on serving.
     Backup { to: PathBuf },
     /// Make a new data directory from a backup.
     Restore { from: PathBuf, to: PathBuf },
-    /// Check everything that is stored.
+    /// Check everything that is stored; a running server checks itself.
     Doctor {
         /// Throw the search index away and make it again from the log.
         #[arg(long)]

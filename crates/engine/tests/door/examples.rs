@@ -42,7 +42,9 @@ fn content(json: &str) -> Value {
             meta.retain(|(name, _)| name != "versionId" && name != "lastUpdated");
         }
     }
-    members.retain(|(name, member)| name != "id" && !(name == "meta" && matches!(member, Value::Object(meta) if meta.is_empty())));
+    members.retain(|(name, member)| {
+        name != "id" && !(name == "meta" && matches!(member, Value::Object(meta) if meta.is_empty()))
+    });
     value
 }
 

@@ -1,8 +1,12 @@
 //! `weir demo`
 
-use crate::cmd::{load, serve};
+use crate::client::Client;
+use crate::cmd::load;
+use crate::cmd::serve::{self, Service};
 use crate::config::Config;
 use crate::demo::{page, population};
+use crate::door::Door;
+use crate::progress::Progress;
 use crate::wiring;
 use anyhow::Result;
 use clap::Args;
@@ -46,46 +50,68 @@ pub(crate) fn run(config: &Config, arguments: &Arguments) -> Result<ExitCode> {
     let store = wiring::store(&config)?;
     let engine = wiring::engine(&config, store.clone())?;
     let runtime = tokio::runtime::Runtime::new()?;
-    runtime.block_on(async {
-        fill(&engine, arguments).await?;
-        if arguments.exit_after_load {
-            return Ok(());
-        }
+    let outcome = runtime.block_on(async {
         let listener = serve::bind(([127, 0, 0, 1], arguments.port).into()).await?;
         let url = format!("http://{}", listener.local_addr()?);
-        eprintln!("\nweir demo is ready:\n  {url}/            start page\n  {url}/fhir/metadata\n  {url}/fhir/Patient?_count=3&_pretty=true\nCtrl-C stops it.");
         let metrics = Arc::new(api::Metrics::default());
-        let pages = page::router(engine.clone(), metrics.clone(), url);
-        let router = api::router(engine.clone(), api_config.clone(), metrics).merge(pages);
-        serve::serve_router(listener, router, &api_config).await
-    })?;
+        let pages = page::router(engine.clone(), metrics.clone(), url.clone());
+        let service = Service {
+            listener,
+            router: api::router(engine.clone(), api_config.clone(), metrics.clone()).merge(pages),
+            tls: None,
+            data_dir: config.store.dir.clone(),
+            store: store.clone(),
+            engine: engine.clone(),
+            metrics,
+            config: api_config,
+        };
+        let (loaded, stop) = tokio::sync::oneshot::channel();
+        let serving = service.serve(async {
+            // The sender is dropped when loading has failed or was all that was asked for.
+            if stop.await.is_ok() {
+                serve::stop_signal().await;
+            }
+        });
+        let filling = async {
+            let filled = fill(&engine, &url, arguments).await;
+            if filled.is_ok() && !arguments.exit_after_load {
+                eprintln!("\nweir demo is ready:\n  {url}/            start page\n  {url}/fhir/metadata\n  {url}/fhir/Patient?_count=3&_pretty=true\nCtrl-C stops it.");
+                loaded.send(()).ok();
+            }
+            filled
+        };
+        let (served, filled) = tokio::join!(serving, filling);
+        filled.and(served)
+    });
     store.close();
-    Ok(ExitCode::SUCCESS)
+    outcome.map(|()| ExitCode::SUCCESS)
 }
 
-/// Writes the population through the engine, as any client's transactions would be.
-async fn fill(engine: &Engine, arguments: &Arguments) -> Result<()> {
-    let session = wiring::local_session("demo");
-    let started = std::time::Instant::now();
-    let mut resources = 0_u64;
-    let has_data = engine.stats(&session).await.map_err(|error| anyhow::anyhow!("{error}"))?.last_seq > 0;
-    if has_data {
+/// Sends the population to the server as any client would, in transactions.
+async fn fill(engine: &Engine, url: &str, arguments: &Arguments) -> Result<()> {
+    let door = Door::Server(Client::remote(&format!("{url}/fhir"), None)?);
+    let stats = engine.stats(&wiring::local_session("demo")).await.map_err(|error| anyhow::anyhow!("{error}"))?;
+    if stats.last_seq > 0 {
         eprintln!("the data directory holds data already: nothing is generated");
     } else {
-        let bar = load::bar();
-        for bundle in population::bundles(arguments.patients, arguments.seed) {
+        let progress = Progress::new(arguments.patients.into());
+        for (at, bundle) in population::bundles(arguments.patients, arguments.seed).enumerate() {
             let entries = bundle.get("entry").map_or(0, population::len) as u64;
-            let answer = engine.bundle(&session, bundle.to_string().as_bytes()).await;
+            let answer = door.bundle(bundle.to_string().as_bytes()).await;
             answer.map_err(|error| anyhow::anyhow!("generated data was refused: {error}"))?;
-            resources += entries;
-            bar.inc(entries);
+            // The first Bundle holds the clinics.
+            progress.reached((at as u64 * u64::from(population::PER_BUNDLE)).min(arguments.patients.into()), entries);
         }
-        bar.finish_and_clear();
+        progress.finish();
+        say(progress.resources(), progress.seconds());
     }
     if !arguments.load.is_empty() {
-        resources += load::load_files(engine, &arguments.load).await?.resources;
+        let summary = load::load_files(&door, &arguments.load).await?;
+        say(summary.resources, summary.seconds);
     }
-    let seconds = started.elapsed().as_secs_f64();
-    eprintln!("loaded {resources} resources in {seconds:.1} s ({:.0}/s)", resources as f64 / seconds.max(0.001));
     Ok(())
+}
+
+fn say(resources: u64, seconds: f64) {
+    eprintln!("loaded {resources} resources in {seconds:.1} s ({:.0}/s)", resources as f64 / seconds.max(0.001));
 }

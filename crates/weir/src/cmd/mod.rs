@@ -6,3 +6,10 @@ pub(crate) mod export;
 pub(crate) mod load;
 pub(crate) mod serve;
 pub(crate) mod store;
+
+use std::path::{Path, PathBuf};
+
+/// `path` as another process sees it.
+fn absolute(path: &Path) -> anyhow::Result<PathBuf> {
+    Ok(std::path::absolute(path)?)
+}

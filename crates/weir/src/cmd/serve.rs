@@ -1,14 +1,17 @@
 //! `weir serve`
 
 use crate::config::Config;
-use crate::wiring;
+use crate::{control, wiring};
 use anyhow::{Context, Result, bail};
 use axum::Router;
+use engine::Engine;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use store::Store;
 use tokio::net::TcpListener;
 
 pub(crate) fn run(config: &Config) -> Result<ExitCode> {
@@ -22,11 +25,53 @@ pub(crate) fn run(config: &Config) -> Result<ExitCode> {
         let listener = bind(address).await?;
         let scheme = if tls.is_some() { "https" } else { "http" };
         eprintln!("weir serves FHIR R4 at {scheme}://{}/fhir", listener.local_addr()?);
-        let router = api::router(engine, api_config.clone(), Arc::default());
-        api::serve(listener, router, &api_config, tls, stop_signal()).await.context("server failed")
+        let metrics = Arc::<api::Metrics>::default();
+        let router = api::router(engine.clone(), api_config.clone(), metrics.clone());
+        let data_dir = config.store.dir.clone();
+        let store = store.clone();
+        let service = Service { listener, router, tls, data_dir, store, engine, metrics, config: api_config };
+        service.serve(stop_signal()).await
     })?;
     store.close();
     Ok(ExitCode::SUCCESS)
+}
+
+/// Everything that answers requests.
+pub(crate) struct Service {
+    pub(crate) listener: TcpListener,
+    pub(crate) router: Router,
+    pub(crate) tls: Option<Arc<rustls::ServerConfig>>,
+    pub(crate) data_dir: PathBuf,
+    pub(crate) store: Store,
+    pub(crate) engine: Engine,
+    pub(crate) metrics: Arc<api::Metrics>,
+    pub(crate) config: api::Config,
+}
+
+impl Service {
+    /// Serves the network and the machine's own commands until `stop` completes.
+    pub(crate) async fn serve(self, stop: impl Future<Output = ()>) -> Result<()> {
+        let socket = control::bind(&self.data_dir)?;
+        // Who can open the socket can read the files: there is nothing to prove.
+        let local = api::Config { bearer_token: None, ..self.config.clone() };
+        let api = api::router(self.engine, local.clone(), self.metrics);
+        let commands = control::router(self.store, api);
+        let (tell, told) = tokio::sync::watch::channel(());
+        let mut also_told = told.clone();
+        let stopping = async {
+            stop.await;
+            drop(tell);
+        };
+        let mut told = told;
+        // Both end when the sender is dropped.
+        let (network, machine, ()) = tokio::join!(
+            api::serve(self.listener, self.router, &self.config, self.tls, async { drop(told.changed().await) }),
+            api::serve_local(socket, commands, &local, async { drop(also_told.changed().await) }),
+            stopping
+        );
+        control::unbind(&self.data_dir);
+        network.and(machine).context("server failed")
+    }
 }
 
 pub(crate) async fn bind(address: SocketAddr) -> Result<TcpListener> {
@@ -77,9 +122,4 @@ pub(crate) async fn stop_signal() {
         _ = terminate.recv() => {}
     }
     eprintln!("weir finishes what it has begun and stops");
-}
-
-/// Serves a router on a free loopback port or a given one until the process is told to stop.
-pub(crate) async fn serve_router(listener: TcpListener, router: Router, config: &api::Config) -> Result<()> {
-    api::serve(listener, router, config, None, stop_signal()).await.context("server failed")
 }

@@ -52,7 +52,7 @@ const VACCINES: [(&str, &str, &str); 4] = [
 ];
 const CLINICS: usize = 6;
 /// Patients in one transaction.
-const PER_BUNDLE: u32 = 25;
+pub(crate) const PER_BUNDLE: u32 = 25;
 
 /// splitmix64: small, fast, the same everywhere.
 struct Random(u64);

@@ -1,5 +1,6 @@
 //! The command line as users and operators meet it, on the real binary.
 
 mod cli;
+mod online;
 mod phi;
 mod support;

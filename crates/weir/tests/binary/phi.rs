@@ -62,7 +62,12 @@ impl Needles {
 fn files(dir: &Path, out: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
-        if path.is_dir() { files(&path, out) } else { out.push(path) }
+        // Not the socket that a killed server leaves behind.
+        if path.is_dir() {
+            files(&path, out);
+        } else if path.is_file() {
+            out.push(path);
+        }
     }
 }
 

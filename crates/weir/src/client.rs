@@ -1,0 +1,98 @@
+//! HTTP to a running weir or any other FHIR server.
+
+use anyhow::{Context, Result, bail};
+use fhir::json::{Document, Limits};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
+use reqwest::{Method, StatusCode};
+use std::path::Path;
+use std::time::Duration;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often a server that says "later" is asked again.
+const ATTEMPTS: u32 = 20;
+const WAIT_MAX: Duration = Duration::from_secs(30);
+
+#[derive(Clone)]
+pub(crate) struct Client {
+    http: reqwest::Client,
+    /// Without a slash at the end.
+    base: String,
+    /// The whole `Authorization` header.
+    authorization: Option<String>,
+}
+
+impl Client {
+    /// `base` is a FHIR base such as `https://fhir.example.org/fhir`; `token_file` holds a bearer token.
+    pub(crate) fn remote(base: &str, token_file: Option<&Path>) -> Result<Client> {
+        let is_http = base.starts_with("http://") || base.starts_with("https://");
+        anyhow::ensure!(is_http, "{base} is no address of a FHIR server\nhint: such as http://127.0.0.1:8080/fhir");
+        let read =
+            |path: &Path| std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()));
+        let authorization = token_file.map(read).transpose()?.map(|token| format!("Bearer {}", token.trim()));
+        let http = reqwest::Client::builder().connect_timeout(CONNECT_TIMEOUT).build()?;
+        Ok(Client { http, base: base.trim_end_matches('/').to_owned(), authorization })
+    }
+
+    /// The server that holds `data_dir` open.
+    pub(crate) fn local(data_dir: &Path) -> Result<Client> {
+        let socket = crate::control::socket(data_dir);
+        anyhow::ensure!(
+            socket.exists(),
+            "{} is in use by another weir process that is no server\nhint: wait for it to end",
+            data_dir.display()
+        );
+        let http = reqwest::Client::builder().unix_socket(socket).build()?;
+        Ok(Client { http, base: "http://localhost".into(), authorization: None })
+    }
+
+    /// The same server, below `path`.
+    pub(crate) fn below(mut self, path: &str) -> Client {
+        self.base.push_str(path);
+        self
+    }
+
+    /// Sends `body` to `path` and answers the body of a success. While the server says that it is full (429, or 503 before
+    /// it began), the request is repeated as the server asks.
+    pub(crate) async fn send(&self, method: Method, path: &str, body: &[u8]) -> Result<Vec<u8>> {
+        for attempt in 1.. {
+            let mut request = self.http.request(method.clone(), format!("{}{path}", self.base)).body(body.to_vec());
+            request = request.header(CONTENT_TYPE, "application/fhir+json").header(ACCEPT, "application/fhir+json");
+            request = request.header("Prefer", "return=minimal");
+            if let Some(authorization) = &self.authorization {
+                request = request.header(AUTHORIZATION, authorization);
+            }
+            // Its own message would repeat the URL, and with it ids.
+            let answer =
+                request.send().await.map_err(reqwest::Error::without_url).context("the server does not answer")?;
+            let status = answer.status();
+            let seconds = answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+            let answer = answer.bytes().await.map_err(reqwest::Error::without_url)?;
+            match (status, seconds) {
+                (status, _) if status.is_success() => return Ok(answer.to_vec()),
+                (StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE, Some(seconds))
+                    if attempt < ATTEMPTS =>
+                {
+                    tokio::time::sleep(Duration::from_secs(seconds).min(WAIT_MAX)).await;
+                }
+                _ => bail!("{}: {}", status.as_u16(), reason(&answer)),
+            }
+        }
+        unreachable!("the last attempt returns")
+    }
+}
+
+/// What an OperationOutcome says, or the start of a text.
+fn reason(answer: &[u8]) -> String {
+    let limits = Limits { bytes_max: usize::MAX, ..Limits::default() };
+    let outcome = Document::parse(answer, &limits).ok();
+    let issues = outcome.as_ref().and_then(|outcome| outcome.root().get("issue"));
+    let diagnostics: Vec<String> = issues
+        .into_iter()
+        .flat_map(|issues| issues.each())
+        .filter_map(|issue| Some(issue.str("diagnostics")?.into_owned()))
+        .collect();
+    match diagnostics.is_empty() {
+        true => String::from_utf8_lossy(&answer[..answer.len().min(300)]).into_owned(),
+        false => diagnostics.join("; "),
+    }
+}
