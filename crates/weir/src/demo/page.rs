@@ -1,10 +1,14 @@
-//! The start page of the demo: what is inside, how fast it is, and what to try. Plain HTML that refreshes itself.
+//! The start page of the demo: what is inside, how fast it is, and what to try.
+//!
+//! Plain HTML that needs no script; a small one keeps the numbers fresh. Links are relative, so that the page also works
+//! through a forwarded port.
 
 use crate::wiring;
 use api::{Metrics, Snapshot};
 use axum::Router;
 use axum::extract::State;
-use axum::response::Html;
+use axum::http::header;
+use axum::response::{Html, IntoResponse};
 use axum::routing::get;
 use engine::Engine;
 use maud::{DOCTYPE, Markup, html};
@@ -19,17 +23,23 @@ struct Demo {
     last: Mutex<(Instant, Snapshot)>,
 }
 
+const STYLE: &str = include_str!("page.css");
+const SCRIPT: &str = include_str!("page.js");
+/// The page loads nothing but its own style and script.
+const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src data:; \
+    base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
 pub(crate) fn router(engine: Engine, metrics: Arc<Metrics>, url: String) -> Router {
     let last = Mutex::new((Instant::now(), metrics.snapshot()));
-    Router::new().route("/", get(start)).with_state(Arc::new(Demo { engine, metrics, url, last }))
+    let file = |kind: &'static str, text: &'static str| get(async move || ([(header::CONTENT_TYPE, kind)], text));
+    Router::new()
+        .route("/", get(start))
+        .route("/start.css", file("text/css; charset=utf-8", STYLE))
+        .route("/start.js", file("text/javascript; charset=utf-8", SCRIPT))
+        .with_state(Arc::new(Demo { engine, metrics, url, last }))
 }
 
-const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1b2733;background:#fff}\
-h1{margin:0}table{border-collapse:collapse;margin:1rem 0}td,th{padding:.25rem 1.5rem .25rem 0;text-align:left;border-bottom:1px solid #d5dde5}\
-td.n{text-align:right;font-variant-numeric:tabular-nums}pre{background:#f1f5f8;padding:.75rem;overflow:auto}a{color:#00539b}\
-.numbers{display:flex;flex-wrap:wrap;gap:2rem;margin:1.5rem 0;padding:0;list-style:none}.numbers b{display:block;font-size:1.6rem}";
-
-async fn start(State(demo): State<Arc<Demo>>) -> Html<String> {
+async fn start(State(demo): State<Arc<Demo>>) -> impl IntoResponse {
     let session = wiring::local_session("page");
     let stats = demo.engine.stats(&session).await.unwrap_or_default();
     let now = demo.metrics.snapshot();
@@ -38,73 +48,182 @@ async fn start(State(demo): State<Arc<Demo>>) -> Html<String> {
         *last = (Instant::now(), now);
         rate
     });
-    Html(page(&demo.url, &stats, &now, rate).into_string())
+    let headers = [(header::CACHE_CONTROL, "no-store"), (header::CONTENT_SECURITY_POLICY, POLICY)];
+    (headers, Html(page(&demo.url, &stats, &now, rate).into_string()))
+}
+
+/// Searches that find something in the made-up population.
+const SEARCHES: [(&str, &str); 6] = [
+    ("People called García, with or without the accent", "Patient?name=garcia"),
+    (
+        "Vaccinated with CVX 208, together with the patients",
+        "Immunization?vaccine-code=208&_include=Immunization:patient",
+    ),
+    (
+        "Patients of clinic 1 who weigh more than 90 kg",
+        "Patient?organization=clinic-1&_has:Observation:patient:code-value-quantity=29463-7$gt90",
+    ),
+    ("The newest five blood pressures", "Observation?code=8480-6&_sort=-date&_count=5"),
+    ("How many patients there are", "Patient?_summary=count"),
+    ("Who did what: the audit trail", "AuditEvent?_count=5"),
+];
+
+/// What the types of the made-up population are, for those who do not speak FHIR.
+fn meaning(name: &str) -> &'static str {
+    match name {
+        "Patient" => "people in care",
+        "Encounter" => "visits",
+        "Observation" => "measurements and results",
+        "Immunization" => "vaccinations given",
+        "Organization" => "clinics",
+        "Location" => "places",
+        "Practitioner" => "doctors and nurses",
+        _ => "",
+    }
 }
 
 fn page(url: &str, stats: &store::Stats, now: &Snapshot, rate: f64) -> Markup {
-    let defs = fhir::defs::r4();
-    let total: u64 = stats.counts.iter().map(|(_, count)| count).sum();
-    let each = stats.disk_bytes / total.max(1);
-    let numbers = [
-        (format!("{total}"), "resources"),
-        (format!("{rate:.0}/s"), "requests since the last view"),
-        (format!("{} µs", now.p50_us), "half of the answers within"),
-        (format!("{} µs", now.p99_us), "99 % of the answers within"),
-        (format!("{:.1} MB", stats.disk_bytes as f64 / 1e6), "on disk, encrypted"),
-        (format!("{each} B"), "per resource"),
-    ];
-    let examples = [
-        ("People called García", "Patient?name=garcia"),
-        ("Vaccinated with CVX 208, with their patients", "Immunization?vaccine-code=208&_include=Immunization:patient"),
-        (
-            "Patients of one clinic who weigh more than 90 kg",
-            "Patient?organization=clinic-1&_has:Observation:patient:code-value-quantity=29463-7$gt90",
-        ),
-        ("Newest blood pressures first", "Observation?code=8480-6&_sort=-date&_count=5"),
-        ("How many patients", "Patient?_summary=count"),
-        ("Who did what: the audit trail", "AuditEvent?_count=5"),
-    ];
     html! {
         (DOCTYPE)
         html lang="en" {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
-                meta http-equiv="refresh" content="5";
                 title { "weir demo" }
-                style { (maud::PreEscaped(STYLE)) }
+                link rel="icon" href="data:,";
+                link rel="stylesheet" href="/start.css";
+                script src="/start.js" defer {}
             }
             body {
-                main {
-                    h1 { "weir" }
-                    p { "A FHIR R4 server with made-up patients. Nobody here is real." }
-                    ul.numbers { @for (number, label) in &numbers { li { b { (number) } (label) } } }
-                    h2 { "What is inside" }
-                    table {
-                        thead { tr { th scope="col" { "Type" } th scope="col" { "Resources" } } }
-                        tbody {
-                            @for (ty, count) in stats.counts.iter().filter(|(_, count)| *count > 0) {
-                                @let name = defs.ty(*ty).name;
-                                tr {
-                                    td { a href=(format!("{url}/fhir/{name}?_count=5&_pretty=true")) { (name) } }
-                                    td.n { (count) }
-                                }
-                            }
-                        }
-                    }
-                    h2 { "Try it" }
-                    ul { @for (label, query) in &examples {
-                        li { a href=(format!("{url}/fhir/{query}&_pretty=true")) { (label) } }
-                    } }
-                    pre { code {
-                        (format!("curl '{url}/fhir/Patient?name=garcia&_pretty=true'\n"))
-                        (format!("curl -X POST '{url}/fhir/Patient' -H 'Content-Type: application/fhir+json' \\\n  -d '{{\"resourceType\":\"Patient\",\"name\":[{{\"family\":\"Ito\"}}]}}'\n"))
-                        (format!("curl '{url}/fhir/metadata?_pretty=true'"))
-                    } }
-                    p { a href=(format!("{url}/openapi.json")) { "OpenAPI" } " · " a href=(format!("{url}/metrics")) { "Metrics" } " · "
-                        a href=(format!("{url}/fhir/metadata?_pretty=true")) { "CapabilityStatement" } }
+                a.skip href="#main" { "Skip to the content" }
+                header { div.wide { "weir demo" } }
+                main.wide #main tabindex="-1" {
+                    h1 { "A FHIR R4 server with made-up patients" }
+                    p.lead { "Everything in it can be read, searched and changed. Nobody in it is real." }
+                    (numbers(stats, now, rate))
+                    (inside(stats))
+                    (searches())
+                    (commands(url))
                 }
+                footer { div.wide {
+                    p { a href="/fhir/metadata?_pretty=true" { "What the server can do (CapabilityStatement)" } }
+                    p { a href="/openapi.json" { "Description of the API (OpenAPI)" } }
+                    p { a href="/metrics" { "Metrics for Prometheus" } }
+                } }
             }
         }
+    }
+}
+
+fn numbers(stats: &store::Stats, now: &Snapshot, rate: f64) -> Markup {
+    let total: u64 = stats.counts.iter().map(|(_, count)| count).sum();
+    let numbers = [
+        ("resources", grouped(total), "resources stored"),
+        ("requests", grouped(now.requests), "requests answered since the start"),
+        ("rate", format!("{rate:.0}"), "requests each second, since the last look"),
+        ("half", within(now, now.p50_us), "for half of the requests"),
+        ("most", within(now, now.p99_us), "for 99 of 100 requests"),
+        (
+            "disk",
+            format!("{:.1} MB", stats.disk_bytes as f64 / 1e6),
+            "on disk, encrypted, indexes and history included",
+        ),
+    ];
+    html! {
+        h2 { "Right now" }
+        dl.numbers { @for (key, number, label) in &numbers {
+            div { dt { (label) } dd data-live=(key) { (number) } }
+        } }
+        button #updating type="button" hidden { "Stop updating" }
+        p.state.aside #state role="status" { "Load the page again for new numbers." }
+    }
+}
+
+fn inside(stats: &store::Stats) -> Markup {
+    let defs = fhir::defs::r4();
+    html! {
+        h2 { "What is inside" }
+        table {
+            caption { "Current resources of each type. A link shows the newest five as JSON." }
+            thead { tr {
+                th scope="col" { "Type" }
+                th.what scope="col" { "What it is" }
+                th.count scope="col" { "Resources" }
+            } }
+            tbody { @for (ty, count) in stats.counts.iter().filter(|(_, count)| *count > 0) {
+                @let name = defs.ty(*ty).name;
+                tr {
+                    th scope="row" { a href=(format!("/fhir/{name}?_count=5&_pretty=true")) { (name) } }
+                    td.what { (meaning(name)) }
+                    td.count data-live=(name) { (grouped(*count)) }
+                }
+            } }
+        }
+    }
+}
+
+fn searches() -> Markup {
+    html! {
+        h2 { "Try a search" }
+        ul.searches { @for (label, query) in &SEARCHES {
+            li { a href=(format!("/fhir/{query}&_pretty=true")) { (label) } code { "/fhir/" (query) } }
+        } }
+    }
+}
+
+fn commands(url: &str) -> Markup {
+    let commands = [
+        ("Search", format!("curl '{url}/fhir/Patient?name=garcia&_pretty=true'")),
+        (
+            "Create a patient",
+            format!(
+                "curl -X POST '{url}/fhir/Patient' -H 'Content-Type: application/fhir+json' \\\n  \
+                 -d '{{\"resourceType\":\"Patient\",\"name\":[{{\"family\":\"Ito\"}}]}}'"
+            ),
+        ),
+        (
+            "Search, and take the vaccinations along",
+            format!("curl '{url}/fhir/Patient?name=garcia&_revinclude=Immunization:patient&_pretty=true'"),
+        ),
+    ];
+    html! {
+        h2 { "From the command line" }
+        @for (title, command) in &commands { h3 { (title) } pre { code { (command) } } }
+    }
+}
+
+/// `1234567` as `1,234,567`.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// A latency as people say it; the snapshot holds upper bounds.
+fn within(now: &Snapshot, us: u64) -> String {
+    match us {
+        _ if now.requests == 0 => "no request yet".to_owned(),
+        0..1_000 => format!("within {us} µs"),
+        _ => format!("within {} ms", us / 1_000),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_written_for_people() {
+        assert_eq!([0, 999, 1_000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
+        let mut now = Snapshot { requests: 0, in_flight: 0, p50_us: 0, p99_us: 0 };
+        assert_eq!(within(&now, 0), "no request yet");
+        now.requests = 1;
+        assert_eq!([400, 20_000].map(|us| within(&now, us)), ["within 400 µs", "within 20 ms"]);
     }
 }
