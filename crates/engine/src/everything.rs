@@ -8,7 +8,7 @@ use fhir::outcome::Issue;
 use fhir::query::{Comparator, DateTest, Filter, Test};
 use fhir::temporal::PartialDateTime;
 use std::collections::HashSet;
-use store::{SearchRequest, Tenant};
+use store::{SearchRequest, Stored, Tenant};
 
 /// Parameters that say when care happened, the first that a type has counts.
 const CARE_DATES: [&str; 8] =
@@ -24,8 +24,8 @@ struct Wanted {
 }
 
 impl Engine {
-    /// `_since`, `_type`, `_count`, `start`, `end` in `pairs`. The first page begins with the patient or encounter itself; then
-    /// follows its compartment, newest first. `includes` has what the resources of the page refer to outside the compartment, so that
+    /// `_since`, `_type`, `_count`, `start`, `end` in `pairs`. The first page begins with the patient or encounter itself, unless
+    /// `_type` or `_since` leave it out; then follows its compartment, newest first. `includes` has what the resources of the page refer to outside the compartment, so that
     /// the same Practitioner may come again with a later page. Without `id`: all patients or encounters with their compartments.
     pub async fn everything(
         &self,
@@ -58,23 +58,30 @@ impl Engine {
         }
         let wanted = Wanted::parse(pairs)?;
         let mut matches = Vec::new();
+        let mut shows_focus = false;
         if let Some(id) = id {
             let focus = self.read_live(tenant, ty, id).await?;
             access.patient = audit::patient_in(ty, id, &focus.body);
+            shows_focus = wanted.has(ty) && wanted.is_recent(focus.at_us);
             matches.extend(cursor.is_none().then_some(focus));
         }
         let (types, filter) = wanted.filter(ty, id)?;
         let limit = wanted.count.unwrap_or(self.options().page_max).clamp(1, self.options().page_max) as usize;
         let request = SearchRequest { types: &types, filter: &filter, sort: &[], cursor, limit, total: true };
         let found = tenant.search(&request).await?;
-        matches.extend(found.hits.into_iter().filter(|hit| id.is_none_or(|id| hit.ty != ty || hit.id != id)));
+        let is_focus = |hit: &Stored| id.is_some_and(|id| hit.ty == ty && hit.id == id);
+        matches.extend(found.hits.into_iter().filter(|hit| !is_focus(hit)));
         let skip: HashSet<_> = id.map(|id| (ty, id.to_owned())).into_iter().collect();
         let (mut includes, cut) = self.referred(access.session, tenant, &matches, skip).await?;
-        includes.retain(|resource| !types.contains(&resource.ty) && wanted.has(resource.ty));
+        includes.retain(|resource| {
+            !types.contains(&resource.ty) && wanted.has(resource.ty) && wanted.is_recent(resource.last_updated_us)
+        });
+        // Left out only here: what it refers to may be wanted.
+        matches.retain(|hit| shows_focus || !is_focus(hit));
         let mut page = Page {
             matches: matches.into_iter().map(Resource::from).collect(),
             includes,
-            total: found.total.map(|total| total + u64::from(id.is_some())),
+            total: found.total.map(|total| total + u64::from(shows_focus)),
             next: found.next,
             previous: found.previous,
             ..Page::default()
@@ -105,7 +112,7 @@ impl Wanted {
                             .resource_by_name(name)
                             .ok_or_else(|| Error::invalid("_type names no R4 resource type: check the spelling"))
                     });
-                    wanted.types = Some(types.collect::<Result<_, _>>()?);
+                    wanted.types.get_or_insert_default().extend(types.collect::<Result<Vec<_>, _>>()?);
                 }
                 "_format" | "_pretty" => {}
                 _ => {
@@ -120,6 +127,10 @@ impl Wanted {
 
     fn has(&self, ty: TypeId) -> bool {
         self.types.as_ref().is_none_or(|types| types.contains(&ty))
+    }
+
+    fn is_recent(&self, at_us: i64) -> bool {
+        self.since.as_ref().is_none_or(|since| at_us >= since.start)
     }
 
     fn filter(&self, owner: TypeId, id: Option<&str>) -> Result<(Vec<TypeId>, Filter), Error> {

@@ -3,6 +3,8 @@
 use crate::harness::{FHIR, PATIENT, World};
 use std::io::Write;
 use std::sync::{Arc, Mutex};
+use tracing::Dispatch;
+use tracing::subscriber::{DefaultGuard, NoSubscriber};
 use tracing_subscriber::EnvFilter;
 
 #[derive(Clone, Default)]
@@ -20,14 +22,16 @@ impl Write for Lines {
 
 impl Lines {
     /// Catches what this thread logs at `level` while the guard lives.
-    fn catch(&self, level: &str) -> tracing::subscriber::DefaultGuard {
+    fn catch(&self, level: &str) -> (Dispatch, DefaultGuard) {
+        // While there is only one subscriber, other tests' threads switch off what they come to first for all threads.
+        let second = Dispatch::new(NoSubscriber::new());
         let lines = self.clone();
         let subscriber = tracing_subscriber::fmt()
             .json()
             .with_env_filter(EnvFilter::new(level))
             .with_writer(move || lines.clone())
             .finish();
-        tracing::subscriber::set_default(subscriber)
+        (second, tracing::subscriber::set_default(subscriber))
     }
 
     fn taken(&self) -> Vec<String> {

@@ -119,7 +119,9 @@ async fn everything_about_a_patient() {
     assert_eq!(ids(&found), ["o4", "p4"]);
     let body = r#"{"resourceType":"Parameters","parameter":[{"name":"_type","valueCode":"Immunization"}]}"#;
     let some = world.send("POST", "/fhir/Patient/p4/$everything", body).await.is(200);
-    assert!(!some.text().contains("\"o4\""), "{}", some.text());
+    assert!(!some.text().contains("\"o4\"") && !some.text().contains("\"p4\""), "{}", some.text());
+    let some = world.get("/fhir/Patient/p4/$everything?_type=Observation").await.is(200);
+    assert_eq!((ids(&some.found("match")), some.total().as_deref()), (vec!["o4".to_owned()], Some("1")));
     world.get("/fhir/Patient/nobody/$everything").await.is(404);
 }
 
@@ -134,4 +136,29 @@ async fn unknown_parameters_are_refused_or_reported() {
     assert_eq!(lenient.found("match").len(), 7);
     assert_eq!(lenient.found("outcome").len(), 1);
     assert!(!lenient.link("self").unwrap().contains("gendr"), "the self link shows what was understood");
+}
+
+#[tokio::test]
+async fn numbers_and_schedules_are_ranges() {
+    let world = World::new();
+    for (id, value) in [("a", "94"), ("b", "95"), ("c", "104.9"), ("d", "105")] {
+        let body = format!(
+            r#"{{"resourceType":"Observation","id":"{id}","status":"final","code":{{"text":"x"}},
+            "valueQuantity":{{"value":{value},"unit":"mg"}}}}"#
+        );
+        world.send("PUT", &format!("/fhir/Observation/{id}"), &body).await.is(201);
+    }
+    let found = |reply: crate::harness::Reply| ids(&reply.found("match"));
+    assert_eq!(found(world.get("/fhir/Observation?value-quantity=1e2").await.is(200)), ["b", "c"]);
+    assert_eq!(found(world.get("/fhir/Observation?value-quantity=1.05e2").await.is(200)), ["c", "d"]);
+    assert_eq!(found(world.get("/fhir/Observation?value-quantity=105.0||mg").await.is(200)), ["d"]);
+
+    let request = r#"{"resourceType":"ServiceRequest","id":"s","status":"active","intent":"order",
+        "subject":{"display":"x"},"occurrenceTiming":{"event":["2013-01-31","2013-03-24"]}}"#;
+    world.send("PUT", "/fhir/ServiceRequest/s", request).await.is(201);
+    for (when, expected) in [("2013", 1), ("ap2013-02-01", 1), ("gt2013-02-01", 1), ("sa2013-01-31", 0), ("2013-02", 0)]
+    {
+        let reply = world.get(&format!("/fhir/ServiceRequest?occurrence={when}")).await.is(200);
+        assert_eq!(reply.found("match").len(), expected, "{when}");
+    }
 }

@@ -140,6 +140,11 @@ async fn everything_of_a_patient() {
     let page = everything("").await.unwrap();
     assert_eq!((ids(&page), included(&page)), (vec!["p", "o"], vec!["d"]));
     assert_eq!(ids(&everything("start=2025-06-01").await.unwrap()), ["p"]);
-    assert_eq!(ids(&everything("_type=Observation").await.unwrap()), ["p", "o"]);
+    assert_eq!(ids(&everything("_type=Observation").await.unwrap()), ["o"]);
+    let typed = everything("_type=Observation&_type=Practitioner").await.unwrap();
+    assert_eq!((ids(&typed), included(&typed), typed.total), (vec!["o"], vec!["d"], Some(1)));
+    let patient = everything("_type=Patient").await.unwrap();
+    assert_eq!((ids(&patient), included(&patient), patient.total), (vec!["p"], vec![], Some(1)));
+    assert!(ids(&everything("_since=2999-01-01").await.unwrap()).is_empty());
     assert_eq!(everything("nonsense=1").await.unwrap_err().status, 400);
 }

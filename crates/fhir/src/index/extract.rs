@@ -270,33 +270,29 @@ fn date_range(node: Option<Node<'_>>) -> Option<(i64, i64)> {
 }
 
 fn dates(datatype: &str, is_primitive: bool, node: Node<'_>, each: &mut dyn FnMut(Value)) {
-    let period = |node: Node<'_>| {
-        let (start, end) = (date_range(node.get("start")), date_range(node.get("end")));
-        (start.is_some() || end.is_some()).then(|| Value::Date {
-            start: start.map_or(i64::MIN, |(start, _)| start),
-            end: end.map_or(i64::MAX, |(_, end)| end),
-        })
+    let range = match datatype {
+        _ if is_primitive => date_range(Some(node)),
+        "Period" => period_range(node),
+        "Timing" => timing_range(node),
+        _ => None,
     };
-    if is_primitive {
-        if let Some((start, end)) = date_range(Some(node)) {
-            each(Value::Date { start, end });
-        }
-        return;
+    if let Some((start, end)) = range {
+        each(Value::Date { start, end });
     }
-    match datatype {
-        "Period" => period(node).into_iter().for_each(each),
-        "Timing" => {
-            for event in node.get("event").into_iter().flat_map(Node::each) {
-                if let Some((start, end)) = date_range(Some(event)) {
-                    each(Value::Date { start, end });
-                }
-            }
-            if let Some(bounds) = node.path(&["repeat", "boundsPeriod"]) {
-                period(bounds).into_iter().for_each(each);
-            }
-        }
-        _ => {}
-    }
+}
+
+/// A missing end is open.
+fn period_range(node: Node<'_>) -> Option<(i64, i64)> {
+    let (start, end) = (date_range(node.get("start")), date_range(node.get("end")));
+    (start.is_some() || end.is_some())
+        .then(|| (start.map_or(i64::MIN, |(start, _)| start), end.map_or(i64::MAX, |(_, end)| end)))
+}
+
+/// From the first to the last moment that is named: the schedule between them does not count.
+fn timing_range(node: Node<'_>) -> Option<(i64, i64)> {
+    let events = node.get("event").into_iter().flat_map(Node::each).filter_map(|event| date_range(Some(event)));
+    let bounds = node.path(&["repeat", "boundsPeriod"]).and_then(period_range);
+    events.chain(bounds).reduce(|(first, last), (start, end)| (first.min(start), last.max(end)))
 }
 
 fn number(node: Node<'_>) -> Option<f64> {
@@ -409,6 +405,24 @@ mod tests {
         let composite = entries.iter().find(|entry| entry.starts_with("code-value-quantity")).unwrap();
         assert!(composite.contains("29463-7") && composite.contains("70.5"));
         assert!(entries.iter().any(|entry| entry.starts_with("patient: Reference")));
+    }
+
+    #[test]
+    fn a_timing_is_what_lies_between_its_outer_limits() {
+        let date = |timing: &str| {
+            let request = format!(r#"{{"resourceType":"ServiceRequest","occurrenceTiming":{timing}}}"#);
+            let found = entries(&request).into_iter().filter(|entry| entry.starts_with("occurrence:"));
+            found.map(|entry| entry.trim_start_matches("occurrence: ").to_owned()).collect::<Vec<_>>()
+        };
+        let day = |from: &str, to: &str| {
+            let range = |text| PartialDateTime::parse(text).unwrap().range_us();
+            vec![format!("Date {{ start: {}, end: {} }}", range(from).0, range(to).1)]
+        };
+        assert_eq!(date(r#"{"event":["2013-02-10","2013-01-31","2013-03-24"]}"#), day("2013-01-31", "2013-03-24"));
+        let bounds = r#""repeat":{"boundsPeriod":{"start":"2013-02-01","end":"2013-04-01"}}"#;
+        assert_eq!(date(&format!("{{{bounds}}}")), day("2013-02-01", "2013-04-01"));
+        assert_eq!(date(&format!(r#"{{"event":["2013-01-31"],{bounds}}}"#)), day("2013-01-31", "2013-04-01"));
+        assert!(date(r#"{"code":{"text":"daily"}}"#).is_empty());
     }
 
     #[test]

@@ -127,11 +127,14 @@ fn number(text: &str) -> Result<(Comparator, f64, f64), Refusal> {
     Ok((comparator, value - slack, high))
 }
 
-/// Half of the last digit written: 100 → 0.5, 1.50 → 0.005, 1e2 → 50.
+/// Half of the last digit written: 100 → 0.5, 1.50 → 0.005, 5.40e-3 → 0.000005. A mantissa of one digit counts as if a zero
+/// followed, because the specification reads 1e2 as 95 to 105.
 fn half_step(text: &str) -> f64 {
     let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
     let decimals = mantissa.split_once('.').map_or(0, |(_, fraction)| fraction.len() as i32);
-    0.5 * 10_f64.powi(exponent.parse::<i32>().unwrap_or(0).saturating_sub(decimals))
+    let digits = mantissa.trim_start_matches(['+', '-', '0', '.']).bytes().filter(u8::is_ascii_digit).count();
+    let implied = i32::from(mantissa.len() < text.len() && digits < 2);
+    0.5 * 10_f64.powi(exponent.parse::<i32>().unwrap_or(0).saturating_sub(decimals + implied))
 }
 
 fn quantity(text: &str) -> Result<Test, Refusal> {
@@ -188,7 +191,13 @@ mod tests {
     #[test]
     fn numbers_carry_the_precision_they_are_written_with() {
         assert_eq!(number("100").unwrap(), (Comparator::Eq, 99.5, 100.5_f64.next_down()));
-        assert_eq!(number("1e2").unwrap(), (Comparator::Eq, 50.0, 150.0_f64.next_down()));
+        for text in ["1e2", "1E+2", "1.0e2", "0.10e3"] {
+            assert_eq!(number(text).unwrap(), (Comparator::Eq, 95.0, 105.0_f64.next_down()), "{text}");
+        }
+        assert_eq!(number("1.00e2").unwrap(), (Comparator::Eq, 99.5, 100.5_f64.next_down()));
+        assert_eq!(number("-2e1").unwrap(), (Comparator::Eq, -20.5, (-19.5_f64).next_down()));
+        let (_, low, high) = number("5.40e-3").unwrap();
+        assert!((low - 0.005_395).abs() < 1e-12 && (high - 0.005_405).abs() < 1e-12, "{low} {high}");
         assert_eq!(number("1000000000000000000").unwrap().2, 1e18);
         assert_eq!(number("lt5.40").unwrap(), (Comparator::Lt, 5.4, 5.4));
         assert_eq!(number("ap10").unwrap(), (Comparator::Ap, 9.0, 11.0));
