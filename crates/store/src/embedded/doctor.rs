@@ -10,7 +10,7 @@ use std::sync::Arc;
 const STEP: i64 = 1_000;
 
 impl Shared {
-    /// Checks the file, the log, the current versions, every body and every audit block. With `rebuild`, the index is
+    /// Checks the file, the log, the current versions and everything that is sealed. With `rebuild`, the index is
     /// thrown away and made again from the log.
     pub(crate) fn doctor(self: &Arc<Self>, rebuild: bool) -> Result<Report, StoreError> {
         let mut report = Report::default();
@@ -18,6 +18,9 @@ impl Shared {
         self.check_log(&mut report)?;
         self.check_bodies(&mut report)?;
         self.check_audit(&mut report)?;
+        let (checked, damaged) = self.check_side_state()?;
+        report.checked.push(format!("{checked} claims, queue messages and blobs open"));
+        report.problems.extend(damaged);
         if rebuild {
             self.index().clear()?;
             self.reading(|connection| read::replay(self, connection))?;

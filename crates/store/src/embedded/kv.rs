@@ -128,6 +128,31 @@ impl Shared {
         Ok(key)
     }
 
+    /// How many claims, queue messages and blobs there are, and what does not open of them.
+    pub(super) fn check_side_state(&self) -> Result<(u64, Vec<String>), StoreError> {
+        self.reading(|connection| {
+            let (mut checked, mut damaged) = (0, Vec::new());
+            // The name of a row is what its sealed text is bound to.
+            for (what, sql) in [
+                ("claim", "SELECT 'claim', substr(owner, 17) FROM claims"),
+                ("queue message", "SELECT 'queue ' || queue, payload FROM queue ORDER BY id"),
+                ("blob", "SELECT 'blob ' || CAST(key AS TEXT), body FROM blobs"),
+            ] {
+                let mut statement = connection.prepare(sql)?;
+                let mut rows = statement.query([])?;
+                let mut wrong = 0_u64;
+                while let Some(row) = rows.next()? {
+                    let place: String = row.get(0)?;
+                    checked += 1;
+                    let sealed = row.get_ref(1)?.as_blob().unwrap_or_default();
+                    wrong += u64::from(self.codec.open(&place, sealed).is_err());
+                }
+                damaged.extend((wrong > 0).then(|| format!("{wrong} of the {what}s do not open")));
+            }
+            Ok((checked, damaged))
+        })
+    }
+
     pub(crate) fn blob_get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
         let sealed: Option<Vec<u8>> = self.reading(|connection| {
             let mut statement = connection.prepare_cached("SELECT body FROM blobs WHERE key = ?1")?;
