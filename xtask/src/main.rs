@@ -1,5 +1,6 @@
 //! Developer commands: `cargo xtask NAME`. One file per command.
 
+mod bench;
 mod check;
 mod defs;
 mod docs;
@@ -19,6 +20,7 @@ cargo xtask COMMAND
   test                           all tests of the workspace
   defs [--from DIR] [--check]    distil the FHIR definitions (needs npm), or compare with the checked-in table
   sim crash [--rounds N] [--seed S]  kill the server N times (1000) while it is written to
+  bench NAME.. [--quick] [--json]  measure weir against its targets; without a name it lists its options
   fuzz TARGET [SECONDS]          run a fuzz target: json, fhirpath or query
 ";
 
@@ -30,6 +32,7 @@ fn main() -> ExitCode {
         "check" => check::run(),
         "test" => test::run(&rest),
         "defs" => defs::run(&rest),
+        "bench" => bench::run(&rest),
         "sim" => sim::run(&rest),
         "fuzz" => fuzz::run(&rest),
         _ => {

@@ -1,0 +1,78 @@
+//! `cargo xtask bench NAME`: drives a released `weir` over HTTP from the same machine and compares what it reaches with its targets.
+//!
+//! One file per benchmark: `crud`, `read`, `create`, `load`, `search`, `idle`. The rest is what they share: `http` and `drive` make the
+//! requests, `server` runs the binary, `synthea` and `stores` make the data, `latency` and `report` turn samples into a table.
+
+mod baseline;
+mod create;
+mod crud;
+mod drive;
+mod http;
+mod idle;
+mod latency;
+mod load;
+mod mix;
+mod options;
+mod payload;
+mod random;
+mod read;
+mod report;
+mod search;
+mod server;
+mod stores;
+mod synthea;
+
+use anyhow::Result;
+use options::Options;
+use report::Report;
+use std::process::ExitCode;
+use stores::Stores;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments.first().is_some_and(|name| name == baseline::ECHO) {
+        return finish(baseline::serve_echo().map(|()| true));
+    }
+    match Options::parse(&arguments) {
+        Ok(options) => finish(run(&options)),
+        Err(error) => {
+            eprintln!("error: {error:#}\n\n{}", options::USAGE);
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn finish(result: Result<bool>) -> ExitCode {
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs what was asked for and prints the report; `false` when a request failed.
+fn run(options: &Options) -> Result<bool> {
+    let mut stores = Stores::new(options)?;
+    let mut report = Report::new(options);
+    baseline::run(options, &stores, &mut report)?;
+    for name in &options.names {
+        eprintln!("{name} ...");
+        match name.as_str() {
+            "crud" => crud::run(options, &mut stores, &mut report)?,
+            "read" => read::run(options, &mut stores, &mut report)?,
+            "create" => create::run(options, &mut stores, &mut report)?,
+            "load" => load::run(options, &mut stores, &mut report)?,
+            "search" => search::run(options, &mut stores, &mut report)?,
+            _ => idle::run(options, &mut stores, &mut report)?,
+        }
+    }
+    if options.json {
+        println!("{}", report.json());
+    } else {
+        print!("{}", report.text());
+    }
+    Ok(report.failures() == 0)
+}
