@@ -52,8 +52,15 @@ impl Plan {
     /// Calls `each` with every node the plan reaches from `root` and with the walk that reached it.
     pub(crate) fn visit<'a>(&self, root: Node<'a>, each: &mut dyn FnMut(&Walk, Node<'a>)) {
         for walk in &self.walks {
-            visit(walk, &walk.steps, root, each);
+            walk.visit(root, each);
         }
+    }
+}
+
+impl Walk {
+    /// As [`Plan::visit`], for this walk alone.
+    pub(crate) fn visit<'a>(&self, root: Node<'a>, each: &mut dyn FnMut(&Walk, Node<'a>)) {
+        visit(self, &self.steps, root, each);
     }
 }
 
@@ -81,22 +88,22 @@ fn visit<'a>(walk: &Walk, steps: &[Step], node: Node<'a>, each: &mut dyn FnMut(&
             }
         }
         Step::RefersTo(name) => {
-            if reference_type(node).as_deref() == Some(*name) {
+            if refers_to(node, name) {
                 visit(walk, rest, node, each);
             }
         }
     }
 }
 
-/// The type a Reference says it refers to, by its URL or its `type`.
-fn reference_type(reference: Node<'_>) -> Option<String> {
-    let from_url = reference.str("reference").and_then(|text| {
-        let text = text.split("/_history/").next()?.to_owned();
-        let mut segments = text.rsplit('/');
+/// Whether a Reference says that it refers to the type, by its URL or else by its `type`.
+fn refers_to(reference: Node<'_>, name: &str) -> bool {
+    let by_url = reference.str("reference").and_then(|text| {
+        let mut segments = text.split("/_history/").next()?.rsplit('/');
         segments.next()?;
-        segments.next().map(str::to_owned).filter(|name| name.starts_with(|letter: char| letter.is_ascii_uppercase()))
+        let ty = segments.next().filter(|ty| ty.starts_with(|letter: char| letter.is_ascii_uppercase()))?;
+        Some(ty == name)
     });
-    from_url.or_else(|| reference.str("type").map(|text| text.into_owned()))
+    by_url.unwrap_or_else(|| reference.str("type").is_some_and(|ty| ty == name))
 }
 
 /// A walk under construction: where it is, and the choice it may stand at.

@@ -60,8 +60,7 @@ pub(super) fn each_value(defs: &Definitions, param: ParamId, resource: Node<'_>,
     }
     if def.ty == ParamType::Composite {
         for (walk, components) in plan.walks.iter().zip(components) {
-            let one = Plan { walks: vec![walk.clone()], is_existence: false };
-            one.visit(resource, &mut |_, base| composite(defs, def, components, resource, base, each));
+            walk.visit(resource, &mut |_, base| composite(defs, def, components, resource, base, each));
         }
         return;
     }
@@ -80,8 +79,9 @@ fn composite(
     base: Node<'_>,
     each: &mut dyn FnMut(Value),
 ) {
-    let mut rows: Vec<Vec<Value>> = vec![Vec::new()];
-    for (component, (plan, from_resource)) in def.components.iter().zip(components) {
+    // From the last to the first: the value is what most often is missing, and then nothing more is looked at.
+    let mut columns = Vec::with_capacity(components.len());
+    for (component, (plan, from_resource)) in def.components.iter().zip(components).rev() {
         let ty = defs.param(component.param).ty;
         let mut values = Vec::new();
         plan.visit(if *from_resource { resource } else { base }, &mut |walk, node| {
@@ -93,6 +93,17 @@ fn composite(
                 }
             });
         });
+        if values.is_empty() {
+            return;
+        }
+        columns.push(values);
+    }
+    let mut rows: Vec<Vec<Value>> = vec![Vec::with_capacity(columns.len())];
+    while let Some(mut values) = columns.pop() {
+        if let (1, [row]) = (values.len(), rows.as_mut_slice()) {
+            row.append(&mut values);
+            continue;
+        }
         rows = rows
             .into_iter()
             .flat_map(|row| values.iter().map(move |value| [row.as_slice(), std::slice::from_ref(value)].concat()))

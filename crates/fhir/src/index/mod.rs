@@ -91,7 +91,7 @@ pub struct Quantity {
 /// Extracts all entries of a resource, in the order of the parameters, without duplicates. Never fails: what cannot be
 /// read yields no entry. Contained resources are not indexed; `_id` and `_lastUpdated` are the store's.
 pub fn extract(defs: &Definitions, ty: TypeId, resource: Node<'_>) -> Vec<Entry> {
-    let mut entries = Vec::new();
+    let mut entries = Vec::with_capacity(32);
     for param in defs.params_of(ty) {
         let values = extract_param(defs, param, resource);
         entries.extend(values.into_iter().map(|value| Entry { param, value }));

@@ -18,11 +18,17 @@ static CACHE: LazyLock<RwLock<HashMap<String, Conversion>>> = LazyLock::new(RwLo
 /// not UCUM or its scale is not linear.
 pub fn canonical(code: &str, low: f64, high: f64) -> Option<(String, f64, f64)> {
     let (unit, factor, offset) = conversion(code)?;
-    Some((unit, rounded(low * factor + offset), rounded(high * factor + offset)))
+    let based = |value: f64| rounded(value * factor + offset);
+    let least = based(low);
+    // One number far more often than a range, and rounding is slow.
+    Some((unit, least, if low == high { least } else { based(high) }))
 }
 
 /// To 13 digits, so that one amount in two units is one number.
 fn rounded(value: f64) -> f64 {
+    if value.fract() == 0.0 && value.abs() < 1e13 {
+        return value;
+    }
     format!("{value:.12e}").parse().unwrap_or(value)
 }
 

@@ -138,7 +138,23 @@ impl<'a> Node<'a> {
 
     /// The member called `name`, if this is an object that has one.
     pub fn get(self, name: &str) -> Option<Node<'a>> {
-        self.members().find(|(key, _)| key == name).map(|(_, value)| value)
+        let slots = &self.doc.slots;
+        let mut at = self.at as usize + 1;
+        let end = if self.is_object() { self.slot().next as usize } else { 0 };
+        while at < end {
+            let key = &slots[at];
+            // Without escapes the bytes between the quotes are the name.
+            let is_named = if key.escaped {
+                Node { doc: self.doc, at: at as u32 }.unquoted() == name
+            } else {
+                self.doc.text.as_bytes()[key.start as usize + 1..key.end as usize - 1] == *name.as_bytes()
+            };
+            if is_named {
+                return Some(Node { doc: self.doc, at: at as u32 + 1 });
+            }
+            at = slots[at + 1].next as usize;
+        }
+        None
     }
 
     /// Follows `names` member by member.
