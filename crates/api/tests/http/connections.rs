@@ -1,27 +1,38 @@
 //! Through real sockets: slow clients, keep-alive, and a shutdown that finishes what it has begun.
 
-use crate::harness::World;
+use crate::harness::{FHIR, PATIENT, World};
 use api::Config;
+use axum::body::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http2;
+use hyper::{Request, Version};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls::ServerConfig;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-struct Server {
-    at: SocketAddr,
+pub(crate) struct Server {
+    pub(crate) at: SocketAddr,
     stop: oneshot::Sender<()>,
     done: JoinHandle<std::io::Result<()>>,
 }
 
 async fn start(world: &World, config: Config) -> Server {
+    start_with(world, config, None).await
+}
+
+pub(crate) async fn start_with(world: &World, config: Config, tls: Option<Arc<ServerConfig>>) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let at = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
     let router = world.router.clone();
     let done =
-        tokio::spawn(async move { api::serve(listener, router, &config, None, async { drop(stopped.await) }).await });
+        tokio::spawn(async move { api::serve(listener, router, &config, tls, async { drop(stopped.await) }).await });
     Server { at, stop, done }
 }
 
@@ -58,15 +69,45 @@ async fn a_connection_carries_many_requests() {
 
 #[tokio::test]
 async fn http2_is_spoken_by_prior_knowledge() {
-    const SETTINGS: u8 = 4;
     let world = World::new();
     let server = start(&world, Config::default()).await;
-    let mut stream = TcpStream::connect(server.at).await.unwrap();
-    stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
-    stream.write_all(&[0, 0, 0, SETTINGS, 0, 0, 0, 0, 0]).await.unwrap();
-    let mut head = [0; 9];
-    stream.read_exact(&mut head).await.unwrap();
-    assert_eq!(head[3], SETTINGS);
+    let stream = TcpStream::connect(server.at).await.unwrap();
+    http2_creates_and_reads(stream, "http").await;
+}
+
+/// Two requests at once on one HTTP/2 connection after a create on it.
+pub(crate) async fn http2_creates_and_reads<S>(stream: S, scheme: &str)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    let driver = tokio::spawn(connection);
+    let ask = async |method: &str, path: &str, body: &'static str| {
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("{scheme}://host{path}"))
+            .header(FHIR.0, FHIR.1)
+            .body(Full::new(Bytes::from_static(body.as_bytes())))
+            .unwrap();
+        let response = sender.clone().send_request(request).await.unwrap();
+        assert_eq!(response.version(), Version::HTTP_2);
+        let location = response.headers().get("location").map_or("", |value| value.to_str().unwrap()).to_owned();
+        let status = response.status().as_u16();
+        let bytes = response.into_body().collect().await.unwrap().to_bytes();
+        (status, location, String::from_utf8(bytes.to_vec()).unwrap())
+    };
+    let (status, location, body) = ask("POST", "/fhir/Patient", PATIENT).await;
+    assert_eq!(status, 201, "{body}");
+    assert!(location.starts_with(&format!("{scheme}://host/fhir/Patient/")), "{location}");
+    let path = location.split_once("host").unwrap().1.split_once("/_history").unwrap().0;
+    let (read, search) = tokio::join!(ask("GET", path, ""), ask("GET", "/fhir/Patient?family=ito", ""));
+    assert_eq!((read.0, search.0), (200, 200));
+    assert!(
+        read.2.contains("Aiko") && search.2.contains(&format!("\"fullUrl\":\"{scheme}://host{path}\"")),
+        "{search:?}"
+    );
+    drop(sender);
+    driver.await.unwrap().unwrap();
 }
 
 #[tokio::test]

@@ -9,3 +9,4 @@ mod headers;
 mod logs;
 mod resources;
 mod searches;
+mod tls;
