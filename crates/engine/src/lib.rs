@@ -10,6 +10,7 @@ mod edits;
 mod error;
 mod etag;
 mod everything;
+mod feed;
 mod history;
 mod include;
 mod labels;
@@ -27,6 +28,7 @@ mod validate;
 
 pub use api::*;
 pub use etag::{IfMatch, version_of};
+pub use feed::{Feed, Followed, Keep};
 pub use validate::PROFILES_UNCHECKED;
 
 use fhir::defs::TypeId;

@@ -33,7 +33,17 @@ pub struct Batch {
     pub claims: Vec<ClaimChange>,
     pub counters: Vec<CounterChange>,
     pub queue: Vec<QueueMessage>,
+    pub state: Vec<StateChange>,
     pub audit: Vec<AuditRecord>,
+}
+
+/// A value that a follower of the change log keeps: its place, what it has done. `None` removes it.
+/// Space and key stand in clear on disk and order [`crate::Tenant::states`]; the value is sealed.
+#[derive(Clone, Debug)]
+pub struct StateChange {
+    pub space: String,
+    pub key: String,
+    pub value: Option<Vec<u8>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

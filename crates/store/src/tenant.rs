@@ -113,6 +113,21 @@ impl Tenant {
         self.embedded.shared.queue_depth(queue)
     }
 
+    /// A value that a follower keeps.
+    pub async fn state(&self, space: &str, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.embedded.shared.state(space, key)
+    }
+
+    /// Kept values of a space whose keys come after `after`, in the order of their keys, at most `limit`.
+    pub async fn states(&self, space: &str, after: &str, limit: usize) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+        self.embedded.shared.states(space, after, limit)
+    }
+
+    /// How many versions of these types come after `after` in the change feed.
+    pub async fn count_changes(&self, after: Seq, types: &[TypeId]) -> Result<u64, StoreError> {
+        self.embedded.shared.count_changes(after, types)
+    }
+
     pub async fn blob_put(&self, bytes: &[u8]) -> Result<String, StoreError> {
         self.embedded.shared.blob_put(bytes)
     }

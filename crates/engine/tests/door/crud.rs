@@ -274,3 +274,26 @@ async fn validate_reports_and_never_fails() {
         assert!(issues.iter().any(|issue| issue.severity == fhir::outcome::Severity::Error), "{bad}: {issues:?}");
     }
 }
+
+#[tokio::test]
+async fn followers_see_changes_with_their_patient_and_keep_their_place() {
+    let world = World::new();
+    world.put("Patient", "p", r#"{"resourceType":"Patient","id":"p"}"#).await.unwrap();
+    let appointment = r#"{"resourceType":"Appointment","id":"a","status":"booked","start":"2026-01-01T10:00:00Z","end":"2026-01-01T10:15:00Z","participant":[{"actor":{"reference":"Location/l"},"status":"accepted"},{"actor":{"reference":"Patient/p"},"status":"accepted"}]}"#;
+    world.put("Location", "l", r#"{"resourceType":"Location","id":"l"}"#).await.unwrap();
+    world.put("Appointment", "a", appointment).await.unwrap();
+    let feed = world.engine.feed(&world.session).await.unwrap();
+    let changes = feed.changes(0, 10).await.unwrap();
+    let seen: Vec<_> = changes.iter().map(|change| (change.seq, change.patient.as_deref())).collect();
+    assert_eq!(seen, [(1, Some("Patient/p")), (2, None), (3, Some("Patient/p"))]);
+    assert_eq!(feed.count_changes(1, &[ty("Patient"), ty("Appointment")]).await.unwrap(), 1);
+
+    let lease = |owner: &str, place: &str| engine::Keep {
+        state: vec![store::StateChange { space: "s".into(), key: "place".into(), value: Some(place.into()) }],
+        claims: vec![store::ClaimChange::Take { key: "follower".into(), owner: owner.into(), expires_us: None }],
+        audit: Vec::new(),
+    };
+    feed.keep(lease("one", "3")).await.unwrap();
+    assert_eq!(feed.keep(lease("two", "9")).await.unwrap_err().status, 409);
+    assert_eq!(feed.state("s", "place").await.unwrap().as_deref(), Some(&b"3"[..]));
+}

@@ -1,7 +1,8 @@
 //! The caller's half of a commit: compress and seal, then wait for the writer.
 
 use super::codec::id_to_disk;
-use super::writer::{Message, PreparedBatch, PreparedClaim, PreparedMessage, PreparedWrite};
+use super::kv::state_place;
+use super::writer::{Message, PreparedBatch, PreparedClaim, PreparedMessage, PreparedState, PreparedWrite};
 use super::{Shared, codec};
 use crate::{Batch, ClaimChange, CommitError, Committed, StoreError, Write};
 use std::collections::HashSet;
@@ -43,7 +44,12 @@ impl Shared {
             })
         });
         let queue = queue.collect::<Result<_, StoreError>>()?;
-        Ok(PreparedBatch { writes, claims, counters: batch.counters, queue, audit: batch.audit })
+        let state = batch.state.into_iter().map(|change| {
+            let sealed = change.value.map(|value| self.codec.seal(&state_place(&change.space, &change.key), &value));
+            Ok(PreparedState { space: change.space, key: change.key, value: sealed.transpose()? })
+        });
+        let state = state.collect::<Result<_, StoreError>>()?;
+        Ok(PreparedBatch { writes, claims, counters: batch.counters, queue, state, audit: batch.audit })
     }
 
     fn prepare_write(&self, write: Write) -> Result<PreparedWrite, StoreError> {

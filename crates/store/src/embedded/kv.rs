@@ -1,8 +1,13 @@
-//! State beside the log: claims, counters, queues, blobs.
+//! State beside the log: claims, counters, queues, kept state, blobs.
 
 use super::Shared;
 use crate::{Leased, StoreError};
 use rusqlite::{OptionalExtension, params};
+
+/// What a kept value is bound to.
+pub(super) fn state_place(space: &str, key: &str) -> String {
+    format!("state {space}\0{key}")
+}
 
 impl Shared {
     /// The present owner of a claim.
@@ -116,6 +121,30 @@ impl Shared {
         })
     }
 
+    pub(crate) fn state(&self, space: &str, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let sealed: Option<Vec<u8>> = self.reading(|connection| {
+            let mut statement = connection.prepare_cached("SELECT value FROM state WHERE space = ?1 AND key = ?2")?;
+            Ok(statement.query_row([space, key], |row| row.get(0)).optional()?)
+        })?;
+        sealed.map(|sealed| self.codec.open(&state_place(space, key), &sealed)).transpose()
+    }
+
+    /// Kept values of a space whose keys come after `after`, in the order of their keys.
+    pub(crate) fn states(&self, space: &str, after: &str, limit: usize) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+        let rows: Vec<(String, Vec<u8>)> = self.reading(|connection| {
+            let sql = "SELECT key, value FROM state WHERE space = ?1 AND key > ?2 ORDER BY key LIMIT ?3";
+            let mut statement = connection.prepare_cached(sql)?;
+            let rows =
+                statement.query_map(params![space, after, limit as i64], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })?;
+        let open = |(key, sealed): (String, Vec<u8>)| {
+            let value = self.codec.open(&state_place(space, &key), &sealed)?;
+            Ok((key, value))
+        };
+        rows.into_iter().map(open).collect()
+    }
+
     /// Stores bytes under a key made from them; the same bytes are stored once.
     pub(crate) fn blob_put(&self, bytes: &[u8]) -> Result<String, StoreError> {
         let hashes = [self.codec.key.hash64(0xB1, &[bytes]), self.codec.key.hash64(0xB2, &[bytes])];
@@ -128,7 +157,7 @@ impl Shared {
         Ok(key)
     }
 
-    /// How many claims, queue messages and blobs there are, and what does not open of them.
+    /// How many claims, queue messages, kept values and blobs there are, and what does not open of them.
     pub(super) fn check_side_state(&self) -> Result<(u64, Vec<String>), StoreError> {
         self.reading(|connection| {
             let (mut checked, mut damaged) = (0, Vec::new());
@@ -136,6 +165,7 @@ impl Shared {
             for (what, sql) in [
                 ("claim", "SELECT 'claim', substr(owner, 17) FROM claims"),
                 ("queue message", "SELECT 'queue ' || queue, payload FROM queue ORDER BY id"),
+                ("kept value", "SELECT 'state ' || space || char(0) || key, value FROM state"),
                 ("blob", "SELECT 'blob ' || CAST(key AS TEXT), body FROM blobs"),
             ] {
                 let mut statement = connection.prepare(sql)?;

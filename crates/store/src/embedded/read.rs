@@ -101,6 +101,19 @@ impl Shared {
         self.reading(|connection| self.many(connection, &sql, params![after, visible, limit as i64]))
     }
 
+    pub(crate) fn count_changes(&self, after: Seq, types: &[TypeId]) -> Result<u64, StoreError> {
+        let visible = self.last_seq();
+        self.reading(|connection| {
+            let sql = "SELECT count(*) FROM log WHERE ty = ?1 AND seq > ?2 AND seq <= ?3";
+            let mut statement = connection.prepare_cached(sql)?;
+            types.iter().try_fold(0, |sum, ty| {
+                let count: u64 =
+                    statement.query_row(params![self.codec.numbers.disk(*ty), after, visible], |row| row.get(0))?;
+                Ok(sum + count)
+            })
+        })
+    }
+
     /// Change number of the last version at or before a time; times never run backwards in the log.
     pub(crate) fn seq_at(&self, at_us: i64) -> Result<Seq, StoreError> {
         self.reading(|connection| {

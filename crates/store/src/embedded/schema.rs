@@ -9,7 +9,7 @@ use std::time::Duration;
 pub(crate) const FORMAT: u32 = 1;
 
 /// `log` is the truth: every version of every resource, in commit order. Everything else can be derived from it or is
-/// state of its own (claims, counters, queues, blobs, audit).
+/// state of its own (claims, counters, queues, kept state, blobs, audit).
 const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS types (n INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
@@ -30,6 +30,7 @@ CREATE TABLE IF NOT EXISTS queue (
     payload BLOB NOT NULL);
 CREATE INDEX IF NOT EXISTS queue_due ON queue (queue, not_before_us, id);
 CREATE INDEX IF NOT EXISTS queue_group ON queue (queue, grp, id);
+CREATE TABLE IF NOT EXISTS state (space TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (space, key)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS blobs (key BLOB PRIMARY KEY, body BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS idx_block (seg INTEGER NOT NULL, no INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (seg, no)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS idx_state (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;

@@ -50,12 +50,20 @@ pub(super) struct PreparedMessage {
     pub(super) payload: Vec<u8>,
 }
 
+#[derive(Debug)]
+pub(super) struct PreparedState {
+    pub(super) space: String,
+    pub(super) key: String,
+    pub(super) value: Option<Vec<u8>>,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct PreparedBatch {
     pub(super) writes: Vec<PreparedWrite>,
     pub(super) claims: Vec<PreparedClaim>,
     pub(super) counters: Vec<crate::CounterChange>,
     pub(super) queue: Vec<PreparedMessage>,
+    pub(super) state: Vec<PreparedState>,
     pub(super) audit: Vec<AuditRecord>,
 }
 
@@ -215,6 +223,18 @@ impl<'a> GroupWriter<'a> {
             self.transaction
                 .prepare_cached("INSERT INTO queue (queue, grp, not_before_us, payload) VALUES (?1, ?2, ?3, ?4)")?
                 .execute(params![message.queue, message.group, message.not_before_us, message.payload])?;
+        }
+        for PreparedState { space, key, value } in batch.state {
+            match value {
+                Some(value) => self
+                    .transaction
+                    .prepare_cached("INSERT OR REPLACE INTO state VALUES (?1, ?2, ?3)")?
+                    .execute(params![space, key, value])?,
+                None => self
+                    .transaction
+                    .prepare_cached("DELETE FROM state WHERE space = ?1 AND key = ?2")?
+                    .execute(params![space, key])?,
+            };
         }
         audit.extend(batch.audit);
         Ok(Ok(Committed { seqs, at_us: self.at_us }))

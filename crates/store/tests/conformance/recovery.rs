@@ -4,7 +4,7 @@ use crate::support::{Fixture, batch, fixture, patient, write};
 use rusqlite::{Connection, OpenFlags};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
-use store::{AuditQuery, AuditRecord, ClaimChange, CommitError, QueueMessage, Store, StoreError};
+use store::{AuditQuery, AuditRecord, ClaimChange, CommitError, QueueMessage, StateChange, Store, StoreError};
 
 fn file(fixture: &Fixture) -> PathBuf {
     fixture.dir.path().join("data/tenants/default/weir.db")
@@ -123,17 +123,21 @@ async fn doctor_finds_damaged_claims_messages_and_blobs() {
     full.claims = vec![ClaimChange::Take { key: "slot".into(), owner: "ann".into(), expires_us: None }];
     full.queue =
         vec![QueueMessage { queue: "out".into(), group: "a".into(), not_before_us: 0, payload: b"hello".to_vec() }];
+    full.state = vec![StateChange { space: "s".into(), key: "k".into(), value: Some(b"v".to_vec()) }];
     fixture.tenant.commit(full).await.unwrap();
     fixture.tenant.blob_put(b"picture").await.unwrap();
     let report = fixture.tenant.doctor(false).unwrap();
-    assert!(report.problems.is_empty() && report.checked.iter().any(|line| line.starts_with("3 claims")), "{report:?}");
+    assert!(report.problems.is_empty() && report.checked.iter().any(|line| line.starts_with("4 claims")), "{report:?}");
     let fixture = after(
         fixture,
         "UPDATE claims SET owner = zeroblob(length(owner)); UPDATE queue SET payload = zeroblob(length(payload));
-         UPDATE blobs SET body = zeroblob(length(body))",
+         UPDATE state SET value = zeroblob(length(value)); UPDATE blobs SET body = zeroblob(length(body))",
     );
     let problems = fixture.tenant.doctor(false).unwrap().problems;
-    assert_eq!(problems, ["claims", "queue messages", "blobs"].map(|what| format!("1 of the {what} do not open")));
+    assert_eq!(
+        problems,
+        ["claims", "queue messages", "kept values", "blobs"].map(|what| format!("1 of the {what} do not open"))
+    );
 }
 
 /// The index is derived: damage to it neither keeps a tenant closed nor loses anything.

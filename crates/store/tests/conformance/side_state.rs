@@ -1,7 +1,7 @@
 //! Claims, counters, blobs, audit.
 
 use crate::support::{START_US, batch, fixture, write};
-use store::{AuditQuery, AuditRecord, Batch, ClaimChange, CommitError, CounterChange};
+use store::{AuditQuery, AuditRecord, Batch, ClaimChange, CommitError, CounterChange, StateChange};
 
 fn take(key: &str, owner: &str, expires_us: Option<i64>) -> Batch {
     let claim = ClaimChange::Take { key: key.into(), owner: owner.into(), expires_us };
@@ -117,4 +117,46 @@ async fn audit_records_are_numbered_and_found() {
     assert_eq!(tenant.audit_get(5).await.unwrap().unwrap().record.at_us, START_US + 4);
     assert_eq!(tenant.audit_get(12).await.unwrap(), None);
     assert_eq!(tenant.audit_count().await.unwrap(), 11);
+}
+
+#[tokio::test]
+async fn kept_state_changes_with_its_batch_and_survives() {
+    let mut fixture = fixture();
+    let keep = |key: &str, value: Option<&str>| StateChange {
+        space: "delivery/emr".into(),
+        key: key.into(),
+        value: value.map(|value| value.as_bytes().to_vec()),
+    };
+    let batch = |state: Vec<StateChange>| Batch { state, ..Batch::default() };
+    let all = vec![keep("0002", Some("b")), keep("0001", Some("a")), keep("0003", Some("c"))];
+    fixture.tenant.commit(batch(all)).await.unwrap();
+    fixture.tenant.commit(batch(vec![keep("0003", None), keep("0002", Some("B"))])).await.unwrap();
+    let lost = Batch { claims: take("slot", "ann", None).claims, ..batch(vec![]) };
+    fixture.tenant.commit(lost).await.unwrap();
+    let refused = Batch { claims: take("slot", "bob", None).claims, ..batch(vec![keep("0001", Some("x"))]) };
+    assert!(fixture.tenant.commit(refused).await.is_err());
+    fixture = fixture.reopen();
+    assert_eq!(fixture.tenant.state("delivery/emr", "0001").await.unwrap().as_deref(), Some(&b"a"[..]));
+    assert_eq!(fixture.tenant.state("delivery/other", "0001").await.unwrap(), None);
+    let states = |after: &'static str, limit| {
+        let tenant = fixture.tenant.clone();
+        async move { tenant.states("delivery/emr", after, limit).await.unwrap() }
+    };
+    assert_eq!(states("", 1).await, [("0001".to_owned(), b"a".to_vec())]);
+    assert_eq!(states("0001", 10).await, [("0002".to_owned(), b"B".to_vec())]);
+}
+
+#[tokio::test]
+async fn changes_are_counted_by_type() {
+    let fixture = fixture();
+    for n in 0..5 {
+        fixture.put(&format!("p{n}"), 0, "x").await.unwrap();
+    }
+    let patient = crate::support::patient();
+    let other = fhir::defs::r4().resource_by_name("Basic").unwrap();
+    for (after, types, expected) in
+        [(0, vec![patient], 5), (3, vec![patient, other], 2), (0, vec![other], 0), (9, vec![patient], 0)]
+    {
+        assert_eq!(fixture.tenant.count_changes(after, &types).await.unwrap(), expected);
+    }
 }
