@@ -125,6 +125,11 @@ async def errors(client, patient):
         equal("misspelt parameter", "an error", "none")
     except OperationOutcome as error:
         equal("misspelt parameter: hint", True, "did you mean name" in error.resource["issue"][0]["diagnostics"])
+    try:
+        await patient.patch(gender="male")
+        equal("patch with part of a resource", "an error", "none")
+    except OperationOutcome as error:
+        equal("patch with part of a resource: told what to send", True, "json-patch+json" in str(error))
     await patient.delete()
     try:
         await client.reference("Patient", patient.id).to_resource()

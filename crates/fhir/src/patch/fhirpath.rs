@@ -14,7 +14,10 @@ const STEPS_MIN: u64 = 20_000;
 /// Applies a Parameters resource of operations in order and returns the new resource.
 pub fn fhirpath_patch(defs: &Definitions, resource: &Value, parameters: Node<'_>) -> Result<Value, PatchError> {
     if parameters.str("resourceType").as_deref() != Some("Parameters") {
-        return Err(PatchError::Shape("a FHIRPath patch is a Parameters resource"));
+        return Err(PatchError::Shape(
+            "send Parameters for a FHIRPath patch, or an array of operations as application/json-patch+json; \
+             part of a resource is no patch",
+        ));
     }
     let operations = parameters.get("parameter").map(Node::items);
     if operations.as_ref().is_some_and(|operations| operations.clone().count() > OPERATIONS_MAX) {
