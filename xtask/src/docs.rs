@@ -1,7 +1,7 @@
-//! Documentation: every relative link in every Markdown file leads somewhere, and every page of the book is in its SUMMARY.
+//! Documentation: the generated reference pages; every relative link in every Markdown file leads somewhere, and every page of the book is in its SUMMARY.
 
-use crate::{files, root};
-use anyhow::Result;
+use crate::{cargo, files, root};
+use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 
 pub(crate) fn check() -> Result<()> {
@@ -28,6 +28,28 @@ pub(crate) fn check() -> Result<()> {
         eprintln!("  {problem}");
     }
     anyhow::ensure!(problems.is_empty(), "{} problems in the documentation", problems.len());
+    Ok(())
+}
+
+/// What stands above it in a page is written by hand.
+const MARK: &str = "<!-- made by cargo xtask docs -->\n";
+
+/// Writes the generated parts of the reference pages. A test of `weir` says when they are out of date.
+pub(crate) fn write() -> Result<()> {
+    for name in ["cli", "configuration"] {
+        let output = cargo(&["run", "--quiet", "--package", "weir", "--", "reference", name])
+            .stderr(std::process::Stdio::inherit())
+            .output()?;
+        anyhow::ensure!(output.status.success(), "weir reference {name} failed");
+        let path = root().join(format!("docs/reference/{name}.md"));
+        let page = std::fs::read_to_string(&path)?;
+        let (by_hand, _) = page.split_once(MARK).with_context(|| format!("{} has no mark", path.display()))?;
+        let text = format!("{by_hand}{MARK}{}", String::from_utf8(output.stdout)?);
+        if text != page {
+            std::fs::write(&path, text)?;
+            println!("wrote docs/reference/{name}.md");
+        }
+    }
     Ok(())
 }
 

@@ -21,6 +21,7 @@ cargo xtask COMMAND
   defs [--from DIR] [--check]    distil the FHIR definitions (needs npm), or compare with the checked-in table
   sim crash [--rounds N] [--seed S]  kill the server N times (1000) while it is written to
   bench NAME.. [--quick] [--json]  measure weir against its targets; without a name it lists its options
+  docs                           write the generated parts of docs/reference
   fuzz TARGET [SECONDS]          run a fuzz target: json, fhirpath or query
 ";
 
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         "defs" => defs::run(&rest),
         "bench" => bench::run(&rest),
         "sim" => sim::run(&rest),
+        "docs" => docs::write(),
         "fuzz" => fuzz::run(&rest),
         _ => {
             eprint!("{USAGE}");

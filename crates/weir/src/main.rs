@@ -11,7 +11,7 @@ mod progress;
 mod task;
 mod wiring;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -45,9 +45,17 @@ enum Command {
     /// Write all current resources as NDJSON, one file per type.
     Export(cmd::export::Arguments),
     /// Copy the whole store, consistently, to a new directory; a running server goes on serving.
-    Backup { to: PathBuf },
+    Backup {
+        /// A new directory.
+        to: PathBuf,
+    },
     /// Make a new data directory from a backup.
-    Restore { from: PathBuf, to: PathBuf },
+    Restore {
+        /// What `weir backup` made.
+        from: PathBuf,
+        /// A new data directory.
+        to: PathBuf,
+    },
     /// Check everything that is stored; a running server checks itself.
     Doctor {
         /// Throw the search index away and make it again from the log.
@@ -66,6 +74,9 @@ enum Command {
     Openapi,
     /// Print the version.
     Version,
+    /// Print the generated part of a page in docs/reference.
+    #[command(hide = true)]
+    Reference { page: cmd::reference::Page },
 }
 
 fn main() -> ExitCode {
@@ -80,8 +91,10 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
-    if let Command::Config { action } = &cli.command {
-        return cmd::config::run(action);
+    match &cli.command {
+        Command::Config { action } => return cmd::config::run(action),
+        Command::Reference { page } => return cmd::reference::run(*page, Cli::command()),
+        _ => {}
     }
     let config = config::load(cli.config.as_deref())?;
     wiring::log(&config);
@@ -101,6 +114,6 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
             println!("weir {}", env!("CARGO_PKG_VERSION"));
             Ok(ExitCode::SUCCESS)
         }
-        Command::Config { .. } => unreachable!("handled before the configuration is read"),
+        Command::Config { .. } | Command::Reference { .. } => unreachable!("handled before the configuration is read"),
     }
 }

@@ -3,4 +3,5 @@
 mod cli;
 mod online;
 mod phi;
+mod reference;
 mod support;
