@@ -3,6 +3,7 @@
 //! Paths are evaluated on a document made from the current state; what they find is located by its span, and the edit is
 //! made on the value tree.
 
+use super::way::{Spot, Step, Way, drop_nulls, get_mut, list_mut, put, sibling_way, take, value_way, way_to};
 use super::{OPERATIONS_MAX, PatchError};
 use crate::defs::{Definitions, ElementDef, TypeId, TypeKind, choice_name};
 use crate::fhirpath::{Element, Environment, Expression, Item};
@@ -37,13 +38,11 @@ pub fn fhirpath_patch(defs: &Definitions, resource: &Value, parameters: Node<'_>
     Ok(result)
 }
 
-/// The way to a value: member names and array indexes.
-type Path = Vec<Step>;
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Step {
-    Member(String),
-    Index(usize),
+/// What the path of an operation found.
+struct Found<'d> {
+    path: &'d str,
+    root: Node<'d>,
+    elements: Vec<Element<'d>>,
 }
 
 struct Operation<'p> {
@@ -96,14 +95,15 @@ impl<'p> Operation<'p> {
         let Ok(document) = document else {
             return Err(PatchError::TooLarge);
         };
-        let found = self.evaluate(&path, document.root())?;
+        let root = document.root();
+        let found = Found { path: &path, root, elements: self.evaluate(&path, root)? };
         let mut result = resource;
         match self.text("type").as_deref() {
-            Some("add") => self.add(&mut result, &path, &document, &found)?,
-            Some("insert") => self.insert(&mut result, &path, &document, &found)?,
-            Some("delete") => self.delete(&mut result, &path, &document, &found)?,
-            Some("replace") => self.replace(&mut result, &path, &document, &found)?,
-            Some("move") => self.reorder(&mut result, &path, &document, &found)?,
+            Some("add") => self.add(&mut result, &found)?,
+            Some("insert") => self.insert(&mut result, &found)?,
+            Some("delete") => self.delete(&mut result, &found)?,
+            Some("replace") => self.replace(&mut result, &found)?,
+            Some("move") => self.reorder(&mut result, &found)?,
             Some(_) => return self.fail("type is none of add, insert, delete, replace, move"),
             None => return self.fail("type is missing"),
         }
@@ -126,48 +126,37 @@ impl<'p> Operation<'p> {
         elements.collect()
     }
 
-    fn one<'d>(&self, path: &str, found: &[Element<'d>]) -> Result<Element<'d>, PatchError> {
-        match found {
-            [element] => Ok(*element),
-            [] => self.place(path, "there is no element"),
-            _ => self.place(path, "there are several elements"),
+    /// The only element, and the way to it.
+    fn one<'d>(&self, found: &Found<'d>) -> Result<(Element<'d>, Way), PatchError> {
+        match found.elements.as_slice() {
+            [element] => Ok((*element, self.locate(found, element)?)),
+            [] => self.place(found.path, "there is no element"),
+            _ => self.place(found.path, "there are several elements"),
         }
     }
 
     /// The way to an element; for a primitive without value the way its value would have.
-    fn locate(&self, path: &str, document: &Document, element: &Element<'_>) -> Result<Path, PatchError> {
+    fn locate(&self, found: &Found<'_>, element: &Element<'_>) -> Result<Way, PatchError> {
         let way = match (element.node, element.sibling) {
-            (Some(node), _) => way_to(document.root(), node),
-            (None, Some(sibling)) => way_to(document.root(), sibling).map(|mut way| {
-                let member = way.iter_mut().rev().find_map(|step| match step {
-                    Step::Member(name) => Some(name),
-                    Step::Index(_) => None,
-                });
-                if let Some(member) = member {
-                    *member = member.trim_start_matches('_').to_owned();
-                }
-                way
-            }),
+            (Some(node), _) => way_to(found.root, node),
+            (None, Some(sibling)) => way_to(found.root, sibling).map(value_way),
             (None, None) => None,
         };
-        way.map_or_else(|| self.place(path, "the element is not part of the resource"), Ok)
+        way.map_or_else(|| self.place(found.path, "the element is not part of the resource"), Ok)
     }
 
-    fn add(
-        &self,
-        result: &mut Value,
-        path: &str,
-        document: &Document,
-        found: &[Element<'_>],
-    ) -> Result<(), PatchError> {
-        let element = self.one(path, found)?;
+    fn parent<'v>(&self, found: &Found<'_>, result: &'v mut Value, way: &[Step]) -> Result<&'v mut Value, PatchError> {
+        get_mut(result, way).map_or_else(|| self.place(found.path, "there is no element"), Ok)
+    }
+
+    fn add(&self, result: &mut Value, found: &Found<'_>) -> Result<(), PatchError> {
+        let (element, mut way) = self.one(found)?;
         let Some(name) = self.text("name") else {
             return self.fail("name is missing");
         };
-        let mut way = self.locate(path, document, &element)?;
         let definition = self.element(element.ty, &name);
         if element.ty.is_some() && definition.is_none() {
-            return self.place(path, "the type has no element of this name");
+            return self.place(found.path, "the type has no element of this name");
         }
         let primitive = element.ty.is_some_and(|ty| self.defs.ty(ty).kind == TypeKind::Primitive);
         if primitive {
@@ -180,9 +169,7 @@ impl<'p> Operation<'p> {
         let new = self.new_value(definition, &name)?;
         let member = member_name(definition, &name, &new);
         let is_list = definition.is_some_and(|definition| definition.max > 1);
-        let Some(parent) = get_mut(result, &way) else {
-            return self.place(path, "there is no element");
-        };
+        let parent = self.parent(found, result, &way)?;
         if is_list {
             let length = match parent.get(&member) {
                 Some(Value::Array(items)) => items.len(),
@@ -191,59 +178,42 @@ impl<'p> Operation<'p> {
             self.insert_at(parent, &member, length, new);
         } else {
             if parent.get(&member).is_some() {
-                return self.place(path, "the element exists already");
+                return self.place(found.path, "the element exists already");
             }
             set_pair(parent, &member, new);
         }
         Ok(())
     }
 
-    fn insert(
-        &self,
-        result: &mut Value,
-        path: &str,
-        document: &Document,
-        found: &[Element<'_>],
-    ) -> Result<(), PatchError> {
+    fn insert(&self, result: &mut Value, found: &Found<'_>) -> Result<(), PatchError> {
         let at = self.number("index", "index is missing or no whole number")?;
-        let (way, member, ty, length) = self.list(path, document, found)?;
+        let (way, member, ty, length) = self.list(found)?;
         if at > length {
-            return self.place(path, "the index is beyond the end of the list");
+            return self.place(found.path, "the index is beyond the end of the list");
         }
         let new = self.new_of_type(ty)?;
-        let Some(parent) = get_mut(result, &way) else {
-            return self.place(path, "there is no element");
-        };
+        let parent = self.parent(found, result, &way)?;
         self.insert_at(parent, &member, at, new);
         Ok(())
     }
 
     /// The list all of `found` are in: way to its parent, member name, type, length.
-    fn list(
-        &self,
-        path: &str,
-        document: &Document,
-        found: &[Element<'_>],
-    ) -> Result<(Path, String, Option<TypeId>, usize), PatchError> {
-        let Some(first) = found.first() else {
-            return self.place(path, "there is no list");
+    fn list(&self, found: &Found<'_>) -> Result<(Way, String, Option<TypeId>, usize), PatchError> {
+        let Some(first) = found.elements.first() else {
+            return self.place(found.path, "there is no list");
         };
-        let split = |element| -> Result<Option<(Path, String)>, PatchError> {
-            let mut way = self.locate(path, document, element)?;
-            Ok(match (way.pop(), way.pop()) {
-                (Some(Step::Index(_)), Some(Step::Member(member))) => Some((way, member)),
-                _ => None,
-            })
+        let first_way = self.locate(found, first)?;
+        let Some(list) = Spot::of(&first_way).filter(|spot| spot.index.is_some()) else {
+            return self.place(found.path, "the element is not in a list");
         };
-        let Some(list) = split(first)? else {
-            return self.place(path, "the element is not in a list");
-        };
-        for element in &found[1..] {
-            if split(element)?.as_ref() != Some(&list) {
-                return self.place(path, "the elements are not in one list");
+        for element in &found.elements[1..] {
+            let way = self.locate(found, element)?;
+            let is_here = |spot: Spot<'_>| spot.index.is_some() && Spot { index: list.index, ..spot } == list;
+            if !Spot::of(&way).is_some_and(is_here) {
+                return self.place(found.path, "the elements are not in one list");
             }
         }
-        Ok((list.0, list.1, first.ty, found.len()))
+        Ok((list.parent.to_vec(), list.member.to_owned(), first.ty, found.elements.len()))
     }
 
     fn insert_at(&self, parent: &mut Value, member: &str, at: usize, new: New) {
@@ -252,46 +222,31 @@ impl<'p> Operation<'p> {
         for (name, value) in
             [(member, Some(new.value)), (&sibling_name, has_siblings.then(|| new.sibling.unwrap_or_default()))]
         {
-            let Some(value) = value else {
-                continue;
-            };
-            if parent.get(name).is_none() {
-                parent.set(name, Value::Array(Vec::new()));
-            }
-            if let Some(Value::Array(items)) = parent.get_mut(name) {
-                while items.len() < at {
-                    items.push(Value::Null);
-                }
+            if let Some(value) = value
+                && let Some(items) = list_mut(parent, name, at)
+            {
                 items.insert(at, value);
             }
         }
         drop_nulls(parent, member);
     }
 
-    fn delete(
-        &self,
-        result: &mut Value,
-        path: &str,
-        document: &Document,
-        found: &[Element<'_>],
-    ) -> Result<(), PatchError> {
-        match found {
+    fn delete(&self, result: &mut Value, found: &Found<'_>) -> Result<(), PatchError> {
+        if found.elements.is_empty() {
             // Nothing to delete is no error: the specification wants the element to be gone.
-            [] => return Ok(()),
-            [_] => {}
-            _ => return self.place(path, "there are several elements"),
+            return Ok(());
         }
-        let mut way = self.locate(path, document, &found[0])?;
+        let (element, mut way) = self.one(found)?;
         if way.is_empty() {
-            return self.place(path, "the whole resource cannot be deleted");
+            return self.place(found.path, "the whole resource cannot be deleted");
         }
-        let is_primitive = found[0].ty.is_none_or(|ty| self.defs.ty(ty).kind == TypeKind::Primitive);
+        let is_primitive = element.ty.is_none_or(|ty| self.defs.ty(ty).kind == TypeKind::Primitive);
         if is_primitive {
             take(result, &sibling_way(&way));
         }
         take(result, &way);
-        if let [parents @ .., Step::Member(member), Step::Index(_)] = way.as_slice()
-            && let Some(parent) = get_mut(result, parents)
+        if let Some(Spot { parent, member, index: Some(_) }) = Spot::of(&way)
+            && let Some(parent) = get_mut(result, parent)
         {
             drop_nulls(parent, member);
         }
@@ -307,28 +262,17 @@ impl<'p> Operation<'p> {
         Ok(())
     }
 
-    fn replace(
-        &self,
-        result: &mut Value,
-        path: &str,
-        document: &Document,
-        found: &[Element<'_>],
-    ) -> Result<(), PatchError> {
-        let element = self.one(path, found)?;
-        let way = self.locate(path, document, &element)?;
-        let (parent_way, member, at) = match way.as_slice() {
-            [parents @ .., Step::Member(member), Step::Index(at)] => (parents, member, Some(*at)),
-            [parents @ .., Step::Member(member)] => (parents, member, None),
-            _ => return self.place(path, "the whole resource cannot be replaced"),
+    fn replace(&self, result: &mut Value, found: &Found<'_>) -> Result<(), PatchError> {
+        let (element, way) = self.one(found)?;
+        let Some(Spot { parent, member, index }) = Spot::of(&way) else {
+            return self.place(found.path, "the whole resource cannot be replaced");
         };
-        let Some(parent) = get_mut(result, parent_way) else {
-            return self.place(path, "there is no element");
-        };
+        let parent = self.parent(found, result, parent)?;
         let mut new = self.new_of_type(element.ty)?;
-        match at {
+        match index {
             Some(at) => {
                 for (name, value) in
-                    [(member.clone(), new.value), (format!("_{member}"), new.sibling.unwrap_or_default())]
+                    [(member.to_owned(), new.value), (format!("_{member}"), new.sibling.unwrap_or_default())]
                 {
                     if let Some(Value::Array(items)) = parent.get_mut(&name)
                         && let Some(item) = items.get_mut(at)
@@ -369,22 +313,14 @@ impl<'p> Operation<'p> {
         }
     }
 
-    fn reorder(
-        &self,
-        result: &mut Value,
-        path: &str,
-        document: &Document,
-        found: &[Element<'_>],
-    ) -> Result<(), PatchError> {
+    fn reorder(&self, result: &mut Value, found: &Found<'_>) -> Result<(), PatchError> {
         let source = self.number("source", "source is missing or no whole number")?;
         let destination = self.number("destination", "destination is missing or no whole number")?;
-        let (way, member, _, length) = self.list(path, document, found)?;
+        let (way, member, _, length) = self.list(found)?;
         if source >= length || destination >= length {
-            return self.place(path, "source or destination is beyond the end of the list");
+            return self.place(found.path, "source or destination is beyond the end of the list");
         }
-        let Some(parent) = get_mut(result, &way) else {
-            return self.place(path, "there is no element");
-        };
+        let parent = self.parent(found, result, &way)?;
         for name in [member.clone(), format!("_{member}")] {
             if let Some(Value::Array(items)) = parent.get_mut(&name) {
                 while items.len() < length {
@@ -502,97 +438,5 @@ fn set_pair(parent: &mut Value, member: &str, new: New) {
     }
     if let Some(sibling) = new.sibling {
         parent.set(&format!("_{member}"), sibling);
-    }
-}
-
-/// Removes `member` and `_member` when nothing but nulls is left in them.
-fn drop_nulls(parent: &mut Value, member: &str) {
-    if let Value::Object(members) = parent {
-        members.retain(|(name, value)| {
-            let is_pair = name == member || name.strip_prefix('_') == Some(member);
-            !(is_pair && matches!(value, Value::Array(items) if items.iter().all(|item| *item == Value::Null)))
-        });
-    }
-}
-
-/// The way to the `_` sibling of a primitive.
-fn sibling_way(way: &[Step]) -> Path {
-    let mut way = way.to_vec();
-    let member = way.iter_mut().rev().find_map(|step| match step {
-        Step::Member(name) => Some(name),
-        Step::Index(_) => None,
-    });
-    if let Some(member) = member {
-        member.insert(0, '_');
-    }
-    way
-}
-
-/// The way from `from` to `node`, found by the spans.
-fn way_to(from: Node<'_>, node: Node<'_>) -> Option<Path> {
-    let wanted = node.span();
-    let mut way = Path::new();
-    let mut at = from;
-    while at != node {
-        let holds = |child: &Node<'_>| {
-            let span = child.span();
-            span.start <= wanted.start && wanted.end <= span.end
-        };
-        if at.is_array() {
-            let (index, child) = at.items().enumerate().find(|(_, child)| holds(child))?;
-            way.push(Step::Index(index));
-            at = child;
-        } else {
-            let (name, child) = at.members().find(|(_, child)| holds(child))?;
-            way.push(Step::Member(name.into_owned()));
-            at = child;
-        }
-    }
-    Some(way)
-}
-
-fn get_mut<'v>(root: &'v mut Value, way: &[Step]) -> Option<&'v mut Value> {
-    way.iter().try_fold(root, |value, step| match (value, step) {
-        (Value::Array(items), Step::Index(index)) => items.get_mut(*index),
-        (value, Step::Member(name)) => value.get_mut(name),
-        _ => None,
-    })
-}
-
-/// Sets the value at `way`, filling up lists with nulls; the parent object must exist.
-fn put(root: &mut Value, way: &[Step], value: Value) {
-    match way {
-        [parents @ .., Step::Member(name)] => {
-            if let Some(parent) = get_mut(root, parents) {
-                parent.set(name, value);
-            }
-        }
-        [parents @ .., Step::Member(name), Step::Index(at)] => {
-            let Some(parent) = get_mut(root, parents) else {
-                return;
-            };
-            if parent.get(name).is_none() {
-                parent.set(name, Value::Array(Vec::new()));
-            }
-            if let Some(Value::Array(items)) = parent.get_mut(name) {
-                while items.len() <= *at {
-                    items.push(Value::Null);
-                }
-                items[*at] = value;
-            }
-        }
-        _ => {}
-    }
-}
-
-/// Removes what stands at `way`, if anything.
-fn take(root: &mut Value, way: &[Step]) {
-    let Some((last, parents)) = way.split_last() else {
-        return;
-    };
-    match (get_mut(root, parents), last) {
-        (Some(Value::Object(members)), Step::Member(name)) => members.retain(|(key, _)| key != name),
-        (Some(Value::Array(items)), Step::Index(index)) if *index < items.len() => drop(items.remove(*index)),
-        _ => {}
     }
 }

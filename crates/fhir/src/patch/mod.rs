@@ -5,6 +5,7 @@
 mod fhirpath;
 mod json;
 mod pointer;
+mod way;
 
 pub use fhirpath::fhirpath_patch;
 pub use json::json_patch;
