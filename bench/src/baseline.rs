@@ -41,7 +41,14 @@ pub(crate) fn run(options: &Options, stores: &Stores, report: &mut Report) -> Re
 
 fn echo(options: &Options, child: &mut std::process::Child, report: &mut Report) -> Result<()> {
     let address = address(BufReader::new(child.stderr.take().context("no stderr")?))?;
-    let load = Load { address, connections: CONNECTIONS, time: options.time / 2, classes: 1, headers: "" };
+    let load = Load {
+        address,
+        process: child.id(),
+        connections: CONNECTIONS,
+        time: options.time / 2,
+        classes: 1,
+        headers: "",
+    };
     let measured = drive(&load, |_| Get)?;
     let rss_mib = memory_mib(child.id(), "VmRSS:").unwrap_or_default();
     report.rate("baseline: bare hyper, 1 KB", CONNECTIONS, &measured, rss_mib, None);

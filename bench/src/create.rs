@@ -32,7 +32,14 @@ pub(crate) fn run(options: &Options, stores: &mut Stores, report: &mut Report) -
     let server = Server::start(&options.weir, &dir)?;
     let at = TYPES.iter().position(|(name, _)| *name == "Observation").context("no Observation")?;
     let template = templates()?.swap_remove(at);
-    let load = Load { address: server.address, connections: CONNECTIONS, time: options.time, classes: 1, headers: "" };
+    let load = Load {
+        address: server.address,
+        process: server.process(),
+        connections: CONNECTIONS,
+        time: options.time,
+        classes: 1,
+        headers: "",
+    };
     let measured = drive(&load, |at| Create { template: template.clone(), random: Random::new(at as u64) })?;
     let rss_mib = server.rss_mib()?;
     server.stop()?;

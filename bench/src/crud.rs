@@ -55,6 +55,7 @@ pub(crate) fn run(options: &Options, stores: &mut Stores, report: &mut Report) -
     let server = Server::start(&options.weir, &dir)?;
     let load = Load {
         address: server.address,
+        process: server.process(),
         connections: CONNECTIONS,
         time: options.time,
         classes: OPERATIONS.len(),

@@ -2,6 +2,7 @@
 
 use crate::http::{Client, Reply};
 use crate::latency::Latencies;
+use crate::server::cpu_seconds;
 use anyhow::Result;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -16,6 +17,8 @@ pub(crate) trait Script: 'static {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Load {
     pub(crate) address: SocketAddr,
+    /// The server's.
+    pub(crate) process: u32,
     pub(crate) connections: usize,
     pub(crate) time: Duration,
     /// Classes of requests that the scripts tell apart.
@@ -27,6 +30,8 @@ pub(crate) struct Load {
 #[derive(Debug, Clone)]
 pub(crate) struct Measured {
     pub(crate) seconds: f64,
+    /// Processor time that the server took, user and system.
+    pub(crate) server_seconds: f64,
     /// Per class, sorted.
     pub(crate) classes: Vec<Latencies>,
     /// All classes, sorted.
@@ -38,6 +43,11 @@ pub(crate) struct Measured {
 impl Measured {
     pub(crate) fn per_second(&self) -> f64 {
         self.all.count() as f64 / self.seconds
+    }
+
+    /// Processor time of the server for one request: unlike the others, a number that other work on the machine changes little.
+    pub(crate) fn server_micros(&self) -> f64 {
+        self.server_seconds * 1e6 / self.all.count().max(1) as f64
     }
 }
 
@@ -80,7 +90,7 @@ pub(crate) fn drive<S: Script>(load: &Load, make: impl Fn(usize) -> S) -> Result
             let classes = vec![Latencies::default(); load.classes];
             connections.push(Connection { client, classes, failures: 0, first_failure: None });
         }
-        let started = Instant::now();
+        let (started, before) = (Instant::now(), cpu_seconds(load.process)?);
         let deadline = started + load.time;
         let tasks: Vec<_> = connections
             .into_iter()
@@ -89,6 +99,7 @@ pub(crate) fn drive<S: Script>(load: &Load, make: impl Fn(usize) -> S) -> Result
             .collect();
         let mut measured = Measured {
             seconds: 0.0,
+            server_seconds: 0.0,
             classes: vec![Latencies::default(); load.classes],
             all: Latencies::default(),
             failures: 0,
@@ -98,6 +109,7 @@ pub(crate) fn drive<S: Script>(load: &Load, make: impl Fn(usize) -> S) -> Result
             measured.add(task.await?);
         }
         measured.seconds = started.elapsed().as_secs_f64();
+        measured.server_seconds = cpu_seconds(load.process)? - before;
         measured.classes.iter_mut().for_each(Latencies::sort);
         measured.all.sort();
         Ok(measured)

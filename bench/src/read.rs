@@ -33,7 +33,14 @@ pub(crate) fn run(options: &Options, stores: &mut Stores, report: &mut Report) -
     }
     let targets: Rc<[String]> = targets.into();
     let server = Server::start(&options.weir, &store.dir)?;
-    let load = Load { address: server.address, connections: CONNECTIONS, time: options.time, classes: 1, headers: "" };
+    let load = Load {
+        address: server.address,
+        process: server.process(),
+        connections: CONNECTIONS,
+        time: options.time,
+        classes: 1,
+        headers: "",
+    };
     let measured = drive(&load, |at| Read { targets: targets.clone(), random: Random::new(at as u64) })?;
     report.rate("read", CONNECTIONS, &measured, server.rss_mib()?, None);
     report.figure("read: requests", measured.per_second(), "/s", Target::AtLeast(30_000.0));

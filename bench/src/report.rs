@@ -26,6 +26,7 @@ struct Rate {
     first_failure: Option<String>,
     /// Of the server, right after.
     rss_mib: f64,
+    server_micros: f64,
     disk_bytes: Option<f64>,
 }
 
@@ -99,6 +100,7 @@ impl Report {
             failures: measured.failures,
             first_failure: measured.first_failure.clone(),
             rss_mib,
+            server_micros: measured.server_micros(),
             disk_bytes,
         });
     }
@@ -119,7 +121,7 @@ impl Report {
         let rates = self.rates.iter().map(|rate| {
             let [p50, p95, p99, max] = rate.latency_ms;
             json!({ "name": rate.name, "connections": rate.connections, "perSecond": rate.per_second, "p50Ms": p50, "p95Ms": p95,
-                "p99Ms": p99, "maxMs": max, "failures": rate.failures, "firstFailure": rate.first_failure,
+                "p99Ms": p99, "maxMs": max, "serverCpuMicros": rate.server_micros, "failures": rate.failures, "firstFailure": rate.first_failure,
                 "rssMib": rate.rss_mib, "diskBytesPerResource": rate.disk_bytes })
         });
         let classes = self.classes.iter().map(|class| {
@@ -149,17 +151,17 @@ impl Report {
     fn write_rates(&self, out: &mut String) {
         line(
             out,
-            "| requests | connections | per second | p50 ms | p95 ms | p99 ms | max ms | failures | RSS MiB | disk B/resource |",
+            "| requests | connections | per second | p50 ms | p95 ms | p99 ms | max ms | server CPU us | failures | RSS MiB | disk B/resource |",
         );
-        line(out, "|---|---|---|---|---|---|---|---|---|---|");
+        line(out, "|---|---|---|---|---|---|---|---|---|---|---|");
         for rate in &self.rates {
             let [p50, p95, p99, max] = rate.latency_ms;
             let disk = rate.disk_bytes.map_or(String::new(), |bytes| format!("{bytes:.0}"));
             line(
                 out,
                 &format!(
-                    "| {} | {} | {:.0} | {p50:.2} | {p95:.2} | {p99:.2} | {max:.1} | {} | {:.0} | {disk} |",
-                    rate.name, rate.connections, rate.per_second, rate.failures, rate.rss_mib
+                    "| {} | {} | {:.0} | {p50:.2} | {p95:.2} | {p99:.2} | {max:.1} | {:.0} | {} | {:.0} | {disk} |",
+                    rate.name, rate.connections, rate.per_second, rate.server_micros, rate.failures, rate.rss_mib
                 ),
             );
         }

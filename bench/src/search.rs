@@ -78,6 +78,8 @@ pub(crate) fn run(options: &Options, stores: &mut Stores, report: &mut Report) -
     report.figure("search: p99", large_run.mix.all.percentile_ms(99.0), "ms", Target::AtMost(50.0));
     report.figure("search: longest", large_run.mix.all.max_ms(), "ms", Target::AtMost(250.0));
     report.figure("search: growth of p50, mix", growth(|run| &run.mix), "x", Target::AtMost(1.3));
+    let cpu = large_run.mix.server_micros() / small_run.mix.server_micros();
+    report.figure("search: growth of server CPU per request", cpu, "x", Target::None);
     report.figure("search: growth of p50, one connection", growth(|run| &run.alone), "x", Target::AtMost(1.3));
     Ok(())
 }
@@ -93,8 +95,14 @@ fn one(options: &Options, stores: &mut Stores, store: &Store) -> Result<(Rc<[Cla
     let rss_start_mib = server.rss_mib()?;
     let hits = Rc::new(RefCell::new(vec![(0, 0); classes.len()]));
     let script = |at: usize| Search { classes: classes.clone(), random: Random::new(at as u64), hits: hits.clone() };
-    let mut load =
-        Load { address: server.address, connections: 1, time: options.time / 2, classes: classes.len(), headers: "" };
+    let mut load = Load {
+        address: server.address,
+        process: server.process(),
+        connections: 1,
+        time: options.time / 2,
+        classes: classes.len(),
+        headers: "",
+    };
     // Once without measuring: the first reads fill the caches.
     drive(&load, script)?;
     let alone = drive(&load, script)?;

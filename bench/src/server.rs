@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 /// How long a start may take before it counts as failed.
 const START_MAX: Duration = Duration::from_secs(60);
+/// What Linux counts in `/proc/PID/stat` on every common architecture.
+const TICKS_PER_SECOND: f64 = 100.0;
 
 /// A serving process; killed when dropped.
 pub(crate) struct Server {
@@ -40,6 +42,10 @@ impl Server {
         Ok(server)
     }
 
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Resident memory in MiB.
     pub(crate) fn rss_mib(&self) -> Result<f64> {
         memory_mib(self.child.id(), "VmRSS:").context("the server is gone")
@@ -60,6 +66,15 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// User and system time of a process so far.
+pub(crate) fn cpu_seconds(process: u32) -> Result<f64> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).context("the server is gone")?;
+    // The name, in parentheses, may hold anything; user and system time are the 12th and 13th field behind it.
+    let fields = stat.rsplit_once(')').context("no name in stat")?.1.split_whitespace();
+    let ticks: Vec<f64> = fields.skip(11).take(2).map(str::parse).collect::<Result<_, _>>()?;
+    Ok(ticks.iter().sum::<f64>() / TICKS_PER_SECOND)
 }
 
 /// A line of `/proc/PID/status` that counts KiB, in MiB.

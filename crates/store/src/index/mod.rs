@@ -4,6 +4,7 @@
 //! One thread writes ([`Index::insert`], in the order of the log), one thread maintains ([`Index::maintain`]), any number
 //! search. Nothing here knows a wall clock.
 
+mod bits;
 mod block;
 mod build;
 mod cache;

@@ -1,5 +1,6 @@
 //! Postings: sets of ordinals in memory, in blocks, and while a search collects them.
 
+use super::bits::Bits;
 use roaring::RoaringBitmap;
 
 /// Lists longer than this are kept as roaring bitmaps.
@@ -80,7 +81,7 @@ impl PostingRef<'_> {
             PostingRef::Encoded { tag: TAG_LIST, bytes } => {
                 ListIter { bytes, last: 0 }.for_each(|ordinal| collected.push(ordinal));
             }
-            PostingRef::Encoded { tag: TAG_BITMAP, bytes } => collected.bitmap |= decode_bitmap(bytes),
+            PostingRef::Encoded { tag: TAG_BITMAP, bytes } => collected.add_bitmap(bytes),
             PostingRef::Encoded { .. } => {}
         }
     }
@@ -200,40 +201,51 @@ pub(crate) fn read_varint(bytes: &mut &[u8]) -> Option<u64> {
 #[derive(Debug, Default)]
 pub(crate) struct Collected {
     few: Vec<u32>,
-    words: Vec<u64>,
+    bits: Bits,
     bitmap: RoaringBitmap,
+    /// Encoded bitmaps in `bitmap`.
+    bitmaps: usize,
 }
 
 const FEW_MAX: usize = 4096;
+/// So many encoded bitmaps are united as bitmaps: bits would take space for all ordinals.
+const BITMAPS_MAX: usize = 4;
 
 impl Collected {
     pub(crate) fn push(&mut self, ordinal: u32) {
-        if !self.words.is_empty() {
-            return self.set(ordinal);
+        if !self.bits.is_empty() {
+            return self.bits.set(ordinal);
         }
         self.few.push(ordinal);
         if self.few.len() == FEW_MAX {
-            self.words.push(0);
             for ordinal in std::mem::take(&mut self.few) {
-                self.set(ordinal);
+                self.bits.set(ordinal);
             }
         }
     }
 
-    fn set(&mut self, ordinal: u32) {
-        let word = (ordinal / 64) as usize;
-        if word >= self.words.len() {
-            self.words.resize((word + 1).next_power_of_two(), 0);
+    fn add_bitmap(&mut self, bytes: &[u8]) {
+        if self.bitmaps == 0 {
+            self.bitmap |= decode_bitmap(bytes);
+        } else if self.bitmaps < BITMAPS_MAX {
+            // Without runs: uniting them with arrays takes time by the square.
+            let mut more = decode_bitmap(bytes);
+            more.remove_run_compression();
+            self.bitmap.remove_run_compression();
+            self.bitmap |= more;
+        } else {
+            // As in `decode_bitmap`: what cannot be read is not possible.
+            let _ = self.bits.set_serialized(bytes.get(4..).unwrap_or_default());
         }
-        self.words[word] |= 1 << (ordinal % 64);
+        self.bitmaps += 1;
     }
 
     /// All ordinals up to `snapshot`.
     pub(crate) fn finish(mut self, snapshot: u32) -> RoaringBitmap {
         let mut result = std::mem::take(&mut self.bitmap);
-        if !self.words.is_empty() {
-            let bytes: Vec<u8> = self.words.iter().flat_map(|word| word.to_le_bytes()).collect();
-            result |= RoaringBitmap::from_lsb0_bytes(0, &bytes);
+        if !self.bits.is_empty() {
+            result.remove_run_compression();
+            result |= self.bits.into_bitmap();
         }
         self.few.sort_unstable();
         self.few.dedup();
@@ -252,7 +264,7 @@ impl Collected {
 impl Collected {
     /// Encodes what is not in `dead`; `None` when nothing is left.
     pub(crate) fn encode_without(mut self, dead: &RoaringBitmap, out: &mut Vec<u8>) -> Option<u8> {
-        if self.words.is_empty() && self.bitmap.is_empty() && self.few.len() <= LIST_MAX {
+        if self.bits.is_empty() && self.bitmap.is_empty() && self.few.len() <= LIST_MAX {
             self.few.sort_unstable();
             self.few.dedup();
             self.few.retain(|ordinal| !dead.contains(*ordinal));
