@@ -163,7 +163,7 @@ async fn handle(app: &App, parts: Parts, body: Body, tenant: String, prefix: Str
         let work = answer(app, parts, pairs, body, tenant, prefix, path, request_id.clone(), &mut stage);
         match tokio::time::timeout(app.config.request_timeout, work).await {
             Ok(outcome) => outcome,
-            Err(_) => Err(Failure::new(StatusCode::SERVICE_UNAVAILABLE, "timeout", stage.too_late()).retry_after(5)),
+            Err(_) => Err(stage.too_late()),
         }
     };
     let (answer, media) = match outcome {
@@ -192,15 +192,18 @@ impl Default for Stage {
 
 impl Stage {
     /// What giving up at this stage means for the client.
-    fn too_late(&self) -> &'static str {
-        match (self.in_engine, self.writes) {
+    fn too_late(&self) -> Failure {
+        let text = match (self.in_engine, self.writes) {
             (false, _) => "the request did not arrive in time: nothing was changed, send it again",
             (true, false) => "the request took too long: ask for less at once",
             (true, true) => {
                 "the request took too long, and what it writes may have been stored nevertheless: read it back or search \
                  for it before you repeat; a create with If-None-Exist can be repeated without harm"
             }
-        }
+        };
+        let failure = Failure::new(StatusCode::SERVICE_UNAVAILABLE, "timeout", text);
+        // Retry-After would invite clients to do it twice.
+        if self.in_engine && self.writes { failure } else { failure.retry_after(5) }
     }
 }
 

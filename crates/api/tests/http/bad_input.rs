@@ -165,6 +165,7 @@ async fn a_write_that_is_given_up_may_have_been_stored() {
     let late = world.send("POST", "/fhir/Patient", PATIENT).await.is(503);
     assert!(late.text().contains("may have been stored"), "{}", late.text());
     assert!(late.text().contains("If-None-Exist"), "{}", late.text());
+    assert_eq!(late.header("retry-after"), "", "nobody shall do it twice unasked");
 }
 
 #[tokio::test]

@@ -5,3 +5,4 @@ mod online;
 mod phi;
 mod reference;
 mod support;
+mod tls;

@@ -45,7 +45,8 @@ impl Server {
             let line = lines.next().unwrap_or_else(|| panic!("weir ended early: {seen}")).expect("text");
             seen.push_str(&line);
             seen.push('\n');
-            if let Some((_, rest)) = line.split_once("serves FHIR R4 at http://") {
+            let served = line.split_once("serves FHIR R4 at ").and_then(|(_, url)| url.split_once("://"));
+            if let Some((_, rest)) = served {
                 break rest.trim_end_matches("/fhir").to_owned();
             }
         };
