@@ -25,8 +25,9 @@ struct Wanted {
 
 impl Engine {
     /// `_since`, `_type`, `_count`, `start`, `end` in `pairs`. The first page begins with the patient or encounter itself, unless
-    /// `_type` or `_since` leave it out; then follows its compartment, newest first. `includes` has what the resources of the page refer to outside the compartment, so that
-    /// the same Practitioner may come again with a later page. Without `id`: all patients or encounters with their compartments.
+    /// `_type` or `_since` leave it out; then follows its compartment, newest first. `includes` has what the resources of the page
+    /// refer to outside the compartment, so that the same Practitioner may come again with a later page. Without `id`: all patients
+    /// or encounters with their compartments.
     pub async fn everything(
         &self,
         session: &Session,
@@ -65,9 +66,17 @@ impl Engine {
             shows_focus = wanted.has(ty) && wanted.is_recent(focus.at_us);
             matches.extend(cursor.is_none().then_some(focus));
         }
-        let (types, filter) = wanted.filter(ty, id)?;
+        let (mut types, mut filter) = wanted.filter(ty, id, true)?;
+        let mut total = None;
+        if wanted.reaches_outside(&types) {
+            // What is outside is found through all that is inside, wanted or not.
+            let (narrow_types, narrow) = (types, filter);
+            total = Some(if narrow_types.is_empty() { 0 } else { tenant.count(&narrow_types, &narrow).await? });
+            (types, filter) = wanted.filter(ty, id, false)?;
+        }
         let limit = wanted.count.unwrap_or(self.options().page_max).clamp(1, self.options().page_max) as usize;
-        let request = SearchRequest { types: &types, filter: &filter, sort: &[], cursor, limit, total: true };
+        let request =
+            SearchRequest { types: &types, filter: &filter, sort: &[], cursor, limit, total: total.is_none() };
         let found = tenant.search(&request).await?;
         let is_focus = |hit: &Stored| id.is_some_and(|id| hit.ty == ty && hit.id == id);
         matches.extend(found.hits.into_iter().filter(|hit| !is_focus(hit)));
@@ -76,12 +85,12 @@ impl Engine {
         includes.retain(|resource| {
             !types.contains(&resource.ty) && wanted.has(resource.ty) && wanted.is_recent(resource.last_updated_us)
         });
-        // Left out only here: what it refers to may be wanted.
-        matches.retain(|hit| shows_focus || !is_focus(hit));
+        // Left out only here: what they refer to may be wanted.
+        matches.retain(|hit| if is_focus(hit) { shows_focus } else { wanted.has(hit.ty) });
         let mut page = Page {
             matches: matches.into_iter().map(Resource::from).collect(),
             includes,
-            total: found.total.map(|total| total + u64::from(shows_focus)),
+            total: total.or(found.total).map(|total| total + u64::from(shows_focus)),
             next: found.next,
             previous: found.previous,
             ..Page::default()
@@ -133,19 +142,25 @@ impl Wanted {
         self.since.as_ref().is_none_or(|since| at_us >= since.start)
     }
 
-    fn filter(&self, owner: TypeId, id: Option<&str>) -> Result<(Vec<TypeId>, Filter), Error> {
+    /// Whether a wanted type is none of `types`, those of the compartment.
+    fn reaches_outside(&self, types: &[TypeId]) -> bool {
+        self.types.as_ref().is_some_and(|wanted| wanted.iter().any(|ty| !types.contains(ty)))
+    }
+
+    /// Types and filter of the compartment, or with `only_wanted` of its wanted part.
+    fn filter(&self, owner: TypeId, id: Option<&str>, only_wanted: bool) -> Result<(Vec<TypeId>, Filter), Error> {
         let defs = defs::r4();
         let Some(definition) = defs.compartment(owner) else {
             return Err(Error::new(404, "not-supported", "this type has no compartment"));
         };
         let members = definition.members.iter().filter(|(_, params)| !params.is_empty());
-        let mut types: Vec<TypeId> = members.map(|(ty, _)| *ty).filter(|ty| self.has(*ty)).collect();
+        let mut types: Vec<TypeId> = members.map(|(ty, _)| *ty).filter(|ty| !only_wanted || self.has(*ty)).collect();
         let mut parts = Vec::new();
         for ty in &types {
             let inside = compartment(owner, id, &mut vec![*ty])?;
             parts.push(Filter::And(std::iter::once(inside).chain(self.care_dates(*ty)).collect()));
         }
-        if id.is_none() && self.has(owner) {
+        if id.is_none() && (!only_wanted || self.has(owner)) {
             if !types.contains(&owner) {
                 types.push(owner);
             }

@@ -7,7 +7,7 @@ use fhir::index::{Value, extract_param};
 use fhir::json::{Document, Limits};
 use fhir::outcome::Issue;
 use fhir::query::{Filter, Include, Test};
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use store::{Op, SearchRequest, Stored, Tenant};
 
 /// Rounds of `:iterate`.
@@ -74,7 +74,7 @@ impl Engine {
             gathering.seen.insert((stored.ty, stored.id.clone()));
         }
         let any = |ty| Include { reverse: false, iterate: false, param: None, source: ty, target: None };
-        let types: HashSet<TypeId> = from.iter().map(|stored| stored.ty).collect();
+        let types: BTreeSet<TypeId> = from.iter().map(|stored| stored.ty).collect();
         let includes: Vec<Include> = types.into_iter().map(any).collect();
         gathering.round(includes.iter(), from).await?;
         Ok((gathering.found.into_iter().map(Resource::from).collect(), gathering.cut))

@@ -17,11 +17,12 @@ async fn fill(world: &World) {
             r#"{"resourceType":"Patient","id":"p","name":[{"family":"Ito"}],"photo":[{"title":"x"}],"generalPractitioner":[{"reference":"Practitioner/d"}]}"#,
         ),
         ("Patient", "q", r#"{"resourceType":"Patient","id":"q"}"#),
+        ("Organization", "w", r#"{"resourceType":"Organization","id":"w","name":"Ward"}"#),
         ("Practitioner", "d", r#"{"resourceType":"Practitioner","id":"d"}"#),
         (
             "Observation",
             "o",
-            r#"{"resourceType":"Observation","id":"o","status":"final","code":{"coding":[{"system":"s","code":"b"}]},"subject":{"reference":"Patient/p"},"effectiveDateTime":"2025-01-01"}"#,
+            r#"{"resourceType":"Observation","id":"o","status":"final","code":{"coding":[{"system":"s","code":"b"}]},"subject":{"reference":"Patient/p"},"performer":[{"reference":"Organization/w"}],"effectiveDateTime":"2025-01-01"}"#,
         ),
         (
             "Observation",
@@ -138,11 +139,13 @@ async fn everything_of_a_patient() {
         }
     };
     let page = everything("").await.unwrap();
-    assert_eq!((ids(&page), included(&page)), (vec!["p", "o"], vec!["d"]));
+    assert_eq!((ids(&page), included(&page)), (vec!["p", "o"], vec!["w", "d"]));
     assert_eq!(ids(&everything("start=2025-06-01").await.unwrap()), ["p"]);
     assert_eq!(ids(&everything("_type=Observation").await.unwrap()), ["o"]);
     let typed = everything("_type=Observation&_type=Practitioner").await.unwrap();
     assert_eq!((ids(&typed), included(&typed), typed.total), (vec!["o"], vec!["d"], Some(1)));
+    let staff = everything("_type=Organization,Practitioner").await.unwrap();
+    assert_eq!((ids(&staff), included(&staff), staff.total), (vec![], vec!["w", "d"], Some(0)));
     let patient = everything("_type=Patient").await.unwrap();
     assert_eq!((ids(&patient), included(&patient), patient.total), (vec!["p"], vec![], Some(1)));
     assert!(ids(&everything("_since=2999-01-01").await.unwrap()).is_empty());
