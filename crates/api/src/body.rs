@@ -12,6 +12,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// A claim in Content-Length reserves no more than this.
 const RESERVED_MAX: usize = 1 << 20;
 
+/// 8 MiB, the most that RFC 9659 allows for zstd over HTTP: the decoder takes as much memory as the sender's window.
+const ZSTD_WINDOW_LOG_MAX: u32 = 23;
+
 /// The bytes that all request bodies may have together.
 #[derive(Clone, Debug)]
 pub(crate) struct Room(Arc<Semaphore>);
@@ -65,9 +68,10 @@ pub(crate) async fn read(headers: &HeaderMap, body: Body, bytes_max: usize, room
 }
 
 fn zstd(bytes_max: usize, room: &Room) -> Result<Box<ZstdSink>, Failure> {
-    let decoder = zstd::stream::write::Decoder::new(Bounded::new(bytes_max, room, None));
     let internal = |_| Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "exception", "zstd cannot start");
-    Ok(Box::new(decoder.map_err(internal)?))
+    let mut decoder = zstd::stream::write::Decoder::new(Bounded::new(bytes_max, room, None)).map_err(internal)?;
+    decoder.window_log_max(ZSTD_WINDOW_LOG_MAX).map_err(internal)?;
+    Ok(Box::new(decoder))
 }
 
 type ZstdSink = zstd::stream::write::Decoder<'static, Bounded>;
@@ -147,7 +151,11 @@ fn unreadable(error: &std::io::Error, bytes_max: usize) -> Failure {
         }
         _ => {}
     }
-    Failure::new(StatusCode::BAD_REQUEST, "invalid", "the body is not what its Content-Encoding says")
+    Failure::new(
+        StatusCode::BAD_REQUEST,
+        "invalid",
+        "the body is not what its Content-Encoding says, or a zstd window above 8 MiB",
+    )
 }
 
 fn too_large(bytes_max: usize) -> Failure {

@@ -139,6 +139,16 @@ async fn compressed_bodies_are_taken() {
     world.ask("POST", "/fhir/Patient", &[FHIR, ("content-encoding", "gzip")], body).await.is(201);
     let body = zstd::encode_all(PATIENT.as_bytes(), 1).unwrap();
     world.ask("POST", "/fhir/Patient", &[FHIR, ("content-encoding", "zstd")], body).await.is(201);
+
+    // The window is memory that the sender chooses.
+    for (window_log, status) in [(23, 201), (27, 400)] {
+        let mut zstd = zstd::stream::write::Encoder::new(Vec::new(), 1).unwrap();
+        zstd.window_log(window_log).unwrap();
+        zstd.write_all(PATIENT.as_bytes()).unwrap();
+        zstd.flush().unwrap();
+        let body = zstd.finish().unwrap();
+        world.ask("POST", "/fhir/Patient", &[FHIR, ("content-encoding", "zstd")], body).await.is(status);
+    }
 }
 
 #[tokio::test]
