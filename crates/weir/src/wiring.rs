@@ -4,7 +4,7 @@ use crate::config::Config;
 use anyhow::{Context, Result};
 use engine::Engine;
 use seal::{MasterKey, Secret};
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -25,6 +25,7 @@ impl Clock for SystemClock {
 pub(crate) fn log(config: &Config) {
     let filter = tracing_subscriber::EnvFilter::try_new(&config.log.level).unwrap_or_else(|_| "info".into());
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = builder.with_ansi(std::io::stderr().is_terminal());
     // A second initialisation, as tests do it, changes nothing.
     let outcome = if config.log.format == "json" { builder.json().try_init() } else { builder.try_init() };
     drop(outcome);
