@@ -51,6 +51,12 @@ fn read_bitmap(bytes: &mut &[u8]) -> Option<RoaringBitmap> {
     RoaringBitmap::deserialize_from(own).ok()
 }
 
+/// Every search intersects with the live ordinals: with run-length encoded ones that is a binary search for each value.
+fn without_runs(mut bitmap: RoaringBitmap) -> RoaringBitmap {
+    bitmap.remove_run_compression();
+    bitmap
+}
+
 impl Manifest {
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::new();
@@ -116,7 +122,7 @@ fn decode_rest(mut bytes: &[u8]) -> Option<Manifest> {
     for _ in 0..read_varint(bytes)? {
         let ty = u16::try_from(read_varint(bytes)?).ok()?;
         let mut of_type = TypeLive {
-            live: Arc::new(read_bitmap(bytes)?),
+            live: Arc::new(without_runs(read_bitmap(bytes)?)),
             all: Arc::new(read_bitmap(bytes)?),
             superseded: Vec::new(),
         };

@@ -225,13 +225,10 @@ impl Collected {
     }
 
     fn add_bitmap(&mut self, bytes: &[u8]) {
-        if self.bitmaps == 0 {
-            self.bitmap |= decode_bitmap(bytes);
-        } else if self.bitmaps < BITMAPS_MAX {
-            // Without runs: uniting them with arrays takes time by the square.
+        if self.bitmaps < BITMAPS_MAX {
+            // Without runs: uniting them with arrays takes time by the square, and intersecting them a search for each value.
             let mut more = decode_bitmap(bytes);
             more.remove_run_compression();
-            self.bitmap.remove_run_compression();
             self.bitmap |= more;
         } else {
             // As in `decode_bitmap`: what cannot be read is not possible.
@@ -244,7 +241,6 @@ impl Collected {
     pub(crate) fn finish(mut self, snapshot: u32) -> RoaringBitmap {
         let mut result = std::mem::take(&mut self.bitmap);
         if !self.bits.is_empty() {
-            result.remove_run_compression();
             result |= self.bits.into_bitmap();
         }
         self.few.sort_unstable();
