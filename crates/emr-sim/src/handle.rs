@@ -1,0 +1,276 @@
+//! The way of a request: it arrives, is counted, is read, meets a fault or not, is answered or not.
+
+use crate::arrivals::{Outcome, sha256};
+use crate::faults::{Fault, Nature, draw};
+use crate::http::{Reply, Request};
+use crate::limits::Strain;
+use crate::options::Profile;
+use crate::state::{Emr, State};
+use crate::wire::Breaker;
+use crate::{control, openemr, r4};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper::{Response, StatusCode};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The connection ends without an answer.
+#[derive(Debug)]
+pub(crate) struct Dropped;
+
+impl fmt::Display for Dropped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the simulated EMR broke the connection")
+    }
+}
+
+impl std::error::Error for Dropped {}
+
+const MAX_BODY_BYTES: usize = 64 << 20;
+
+/// What the arrival alone has decided.
+#[derive(Debug, Clone, Copy)]
+struct Gate {
+    no: u64,
+    strain: Strain,
+    refused: bool,
+    losses: u64,
+}
+
+/// How a request ends.
+#[derive(Debug)]
+enum End {
+    Reply(Reply),
+    Close,
+    Reset,
+    HalfClose,
+}
+
+pub(crate) async fn handle(
+    emr: Arc<Emr>,
+    breaker: Arc<Breaker>,
+    request: hyper::Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, Dropped> {
+    if request.uri().path().starts_with("/sim") {
+        return control::answer(emr, request, false).await;
+    }
+    let method = request.method().as_str().to_owned();
+    let target = request.uri().path_and_query().map_or("/", |target| target.as_str()).to_owned();
+    let gate = arrive(&emr, &method, &target);
+    if gate.strain == Strain::Crash {
+        emr.crash();
+        return Err(Dropped);
+    }
+    let (parts, body) = request.into_parts();
+    let Ok(body) = Limited::new(body, MAX_BODY_BYTES).collect().await else { return Err(Dropped) };
+    let request = Request::new(method, &target, parts.headers, body.to_bytes());
+    // In a task of its own: a worker of the EMR goes on when its client has gone away.
+    let end = tokio::spawn(process(Arc::clone(&emr), gate, request)).await.map_err(|_| Dropped)?;
+    match end {
+        End::Reply(reply) => Ok(respond(reply)),
+        End::Close => Err(Dropped),
+        End::Reset => {
+            breaker.reset();
+            Err(Dropped)
+        }
+        // The answer is swallowed: its first byte closes the sending side.
+        End::HalfClose => {
+            breaker.half_close();
+            Ok(respond(Reply::empty(200)))
+        }
+    }
+}
+
+fn arrive(emr: &Emr, method: &str, target: &str) -> Gate {
+    let mut state = emr.state();
+    let (wall_us, mono_us) = (emr.clock.wall_us(), emr.clock.mono_us());
+    let no = state.log.arrive(wall_us, mono_us, method.to_owned(), target.to_owned(), kind(target));
+    let strain = state.fragile.as_mut().map_or(Strain::None, |fragile| fragile.arrive(mono_us));
+    let refused = state.minute.as_mut().is_some_and(|minute| minute.refuses(wall_us));
+    Gate { no, strain, refused, losses: state.losses }
+}
+
+/// What a path is about: the resource type, or the last word that is not an id.
+fn kind(target: &str) -> String {
+    let path = target.split(['?', '#']).next().unwrap_or_default();
+    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+    let after = |name: &str| parts.iter().position(|part| *part == name).and_then(|at| parts.get(at + 1));
+    let word = match parts.first() {
+        Some(&"apis") if parts.get(2) == Some(&"api") => {
+            let words = parts[3..].iter().rev();
+            words.copied().find(|part| part.chars().all(|c| c.is_ascii_lowercase() || c == '_'))
+        }
+        Some(&"oauth2") => parts.last().copied(),
+        _ => after("fhir").copied(),
+    };
+    word.unwrap_or("other").to_owned()
+}
+
+fn nature(request: &Request) -> Nature {
+    match (request.method.as_str(), request.segments.last().map(String::as_str)) {
+        ("GET" | "HEAD" | "OPTIONS", _) | (_, Some("_search")) => Nature::Read,
+        (_, Some("token")) => Nature::Token,
+        _ => Nature::Write,
+    }
+}
+
+async fn process(emr: Arc<Emr>, gate: Gate, request: Request) -> End {
+    let outcome = Outcome {
+        key: body_key(&request),
+        body_hash: if request.body.is_empty() { 0 } else { first_64(sha256(&request.body)) },
+        ..Outcome::default()
+    };
+    if let Strain::Slow(delay) | Strain::Failing(delay) = gate.strain {
+        tokio::time::sleep(delay).await;
+    }
+    match decide(&emr, gate, &request, &outcome) {
+        Step::End(end) => end,
+        Step::After(delay, reply) => {
+            tokio::time::sleep(delay).await;
+            End::Reply(reply)
+        }
+        Step::Late(delay) => {
+            tokio::spawn(late(emr, gate, request, outcome, delay));
+            End::Close
+        }
+    }
+}
+
+/// What is left to do once the state has been changed.
+#[derive(Debug)]
+enum Step {
+    End(End),
+    After(Duration, Reply),
+    Late(Duration),
+}
+
+fn decide(emr: &Emr, gate: Gate, request: &Request, outcome: &Outcome) -> Step {
+    let mut state = emr.state();
+    let state = &mut *state;
+    let refuse = |state: &mut State, reply| Step::End(End::Reply(settle(state, gate.no, outcome, reply)));
+    if state.losses != gate.losses {
+        state.log.settle(gate.no, outcome.clone());
+        return Step::End(End::Reset);
+    }
+    if matches!(gate.strain, Strain::Failing(_)) && state.fault_random.chance(0.5) {
+        return refuse(state, Reply::error(500, "Server error"));
+    }
+    if gate.refused {
+        return refuse(state, Reply::empty(429));
+    }
+    let faults = state.faults;
+    match draw(&faults, nature(request), &mut state.fault_random) {
+        Fault::TooMany(retry_after_s) => {
+            let reply = Reply::error(429, "Too Many Requests");
+            let wait = retry_after_s.map(|seconds| seconds.to_string());
+            refuse(state, wait.into_iter().fold(reply, |reply, wait| reply.header("retry-after", wait)))
+        }
+        Fault::ServerError(status) => refuse(state, Reply::error(status, "Server error")),
+        Fault::HalfClose { done: false } => {
+            state.log.settle(gate.no, outcome.clone());
+            Step::End(End::HalfClose)
+        }
+        Fault::Late(delay) => {
+            state.log.settle(gate.no, outcome.clone());
+            state.late += 1;
+            Step::Late(delay)
+        }
+        Fault::None => {
+            let reply = answer(emr, state, request);
+            Step::End(End::Reply(settle(state, gate.no, outcome, reply)))
+        }
+        Fault::Stall(delay) => {
+            let reply = answer(emr, state, request);
+            Step::After(delay, settle(state, gate.no, outcome, reply))
+        }
+        Fault::HalfClose { done: true } => {
+            silent(emr, state, gate, request, outcome);
+            Step::End(End::HalfClose)
+        }
+        Fault::Drop { reset } => {
+            silent(emr, state, gate, request, outcome);
+            Step::End(if reset { End::Reset } else { End::Close })
+        }
+    }
+}
+
+/// Does what a request asks for, and keeps the answer.
+fn silent(emr: &Emr, state: &mut State, gate: Gate, request: &Request, outcome: &Outcome) {
+    let reply = answer(emr, state, request);
+    settle(state, gate.no, outcome, Reply { status: 0, ..reply });
+}
+
+/// Does what a request asked for after its connection has ended, unless the EMR went down in between.
+async fn late(emr: Arc<Emr>, gate: Gate, request: Request, outcome: Outcome, delay: Duration) {
+    tokio::time::sleep(delay).await;
+    let mut state = emr.state();
+    state.late -= 1;
+    if state.losses == gate.losses {
+        silent(&emr, &mut state, gate, &request, &outcome);
+    }
+}
+
+fn answer(emr: &Emr, state: &mut State, request: &Request) -> Reply {
+    match emr.options.profile {
+        Profile::FhirR4 => r4::answer(emr, state, request),
+        _ => openemr::answer(emr, state, request),
+    }
+}
+
+/// Writes the answer into the log and hands it on.
+fn settle(state: &mut State, no: u64, outcome: &Outcome, reply: Reply) -> Reply {
+    let key = reply.key.clone().or_else(|| outcome.key.clone());
+    let committed = reply.committed.clone();
+    state.log.settle(no, Outcome { key, status: reply.status, committed, body_hash: outcome.body_hash });
+    reply
+}
+
+/// The business key that a body carries.
+fn body_key(request: &Request) -> Option<String> {
+    if request.body.first() != Some(&b'{') {
+        return None;
+    }
+    let body = request.json();
+    let column = ["pc_website", "external_id", "pubpid"].into_iter().find_map(|name| body[name].as_str());
+    let first = column.map(str::to_owned).or_else(|| {
+        let mut identifiers = crate::records::identifiers(&body);
+        identifiers.next().map(|(_, value)| value.to_owned())
+    });
+    first.filter(|key| !key.is_empty())
+}
+
+fn first_64(hash: [u8; 32]) -> u64 {
+    hash[..8].iter().fold(0, |value, byte| (value << 8) | u64::from(*byte))
+}
+
+fn respond(reply: Reply) -> Response<Full<Bytes>> {
+    let headers = reply.header_map();
+    let mut response = Response::new(Full::new(Bytes::from(reply.body)));
+    *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    *response.headers_mut() = headers;
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_are_types_and_words() {
+        for (target, expected) in [
+            ("/apis/default/fhir/Patient?identifier=x", "Patient"),
+            ("/apis/default/fhir/Patient/8f14/", "Patient"),
+            ("/apis/default/fhir/metadata", "metadata"),
+            ("/apis/default/api/patient/12/appointment", "appointment"),
+            ("/apis/default/api/patient/12/appointment/9", "appointment"),
+            ("/apis/default/api/patient/8f14-2/encounter", "encounter"),
+            ("/oauth2/default/token", "token"),
+            ("/fhir/Observation/1", "Observation"),
+            ("/favicon.ico", "other"),
+        ] {
+            assert_eq!(kind(target), expected, "{target}");
+        }
+    }
+}

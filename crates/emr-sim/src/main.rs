@@ -1,0 +1,71 @@
+//! `emr-sim`: the simulator as a program.
+
+use clap::Parser;
+use emr_sim::{Faults, Options, Profile, Sim, verify_file};
+use std::error::Error;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A simulated EMR that is as fragile as you like
+#[derive(Parser)]
+#[command(name = "emr-sim", version)]
+struct Arguments {
+    /// openemr-7.0.2, openemr-8, openemr-writes, strict, fragile or fhir-r4
+    #[arg(long, default_value = "openemr-8")]
+    profile: Profile,
+    /// Where the EMR listens
+    #[arg(long, default_value = "127.0.0.1:9300")]
+    listen: SocketAddr,
+    /// Another port for the page and the control API, which stays while the EMR is down
+    #[arg(long)]
+    control: Option<SocketAddr>,
+    /// Arrivals per second above which the fragile profile falls over
+    #[arg(long, default_value_t = 20.0)]
+    rate: f64,
+    /// Seconds for which the port refuses after a fall
+    #[arg(long, default_value_t = 10)]
+    outage: u64,
+    /// NAME=NUMBER, such as commit_then_drop=0.02; may be repeated
+    #[arg(long = "fault")]
+    faults: Vec<String>,
+    /// Seed of faults, ids and tokens
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// File to which the arrival log is appended
+    #[arg(long)]
+    log: Option<PathBuf>,
+    /// Let everyone in without a token
+    #[arg(long)]
+    no_oauth: bool,
+    /// Check the chain of an arrival log and end
+    #[arg(long, value_name = "FILE")]
+    verify: Option<PathBuf>,
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let arguments = Arguments::parse();
+    if let Some(file) = arguments.verify {
+        println!("{} lines, the chain is whole", verify_file(&file)?.lines);
+        return Ok(());
+    }
+    let faults = arguments.faults.iter().try_fold(Faults::default(), |faults, text| faults.with(text))?;
+    let sim = Sim::start(Options {
+        profile: arguments.profile,
+        listen: arguments.listen,
+        control: arguments.control,
+        fragile_rate_per_s: arguments.rate,
+        outage: Duration::from_secs(arguments.outage),
+        faults,
+        seed: arguments.seed,
+        log_file: arguments.log,
+        oauth_required: !arguments.no_oauth,
+    })
+    .await?;
+    println!("{} at http://{}", arguments.profile, sim.address());
+    println!("page at http://{}/sim/", sim.control_address().unwrap_or(sim.address()));
+    tokio::signal::ctrl_c().await?;
+    sim.stop().await;
+    Ok(())
+}

@@ -1,0 +1,203 @@
+//! FHIR search as OpenEMR does it. What it does not know empties the bundle instead of failing.
+
+use super::read::resource;
+use crate::http::{Reply, Request};
+use crate::options::Profile;
+use crate::records::Record;
+use crate::search::{Meaning, Term, instant_range, matches};
+use crate::state::State;
+use serde_json::{Value, json};
+
+type Parameters = &'static [(&'static str, Meaning)];
+
+const PATIENT: Parameters = &[
+    ("_id", Meaning::Id),
+    ("identifier", Meaning::Identifier),
+    ("name", Meaning::Name),
+    ("family", Meaning::Name),
+    ("given", Meaning::Name),
+    ("birthdate", Meaning::Date),
+    ("gender", Meaning::Token),
+    ("phone", Meaning::Telecom),
+    ("email", Meaning::Telecom),
+    ("telecom", Meaning::Telecom),
+    ("_lastUpdated", Meaning::LastUpdated),
+];
+const NAMED: Parameters = &[
+    ("_id", Meaning::Id),
+    ("name", Meaning::Name),
+    ("phone", Meaning::Telecom),
+    ("email", Meaning::Telecom),
+    ("telecom", Meaning::Telecom),
+    ("_lastUpdated", Meaning::LastUpdated),
+];
+const PERSON: Parameters = &[
+    ("_id", Meaning::Id),
+    ("name", Meaning::Name),
+    ("family", Meaning::Name),
+    ("given", Meaning::Name),
+    ("phone", Meaning::Telecom),
+    ("email", Meaning::Telecom),
+    ("telecom", Meaning::Telecom),
+    ("_lastUpdated", Meaning::LastUpdated),
+];
+const PLACE: Parameters = &[("_id", Meaning::Id), ("name", Meaning::Name), ("_lastUpdated", Meaning::LastUpdated)];
+const DATED: Parameters = &[
+    ("_id", Meaning::Id),
+    ("patient", Meaning::Patient),
+    ("date", Meaning::Date),
+    ("_lastUpdated", Meaning::LastUpdated),
+];
+const CODED: Parameters = &[
+    ("_id", Meaning::Id),
+    ("patient", Meaning::Patient),
+    ("code", Meaning::Token),
+    ("category", Meaning::Token),
+    ("date", Meaning::Date),
+    ("_lastUpdated", Meaning::LastUpdated),
+];
+const OWNED: Parameters =
+    &[("_id", Meaning::Id), ("patient", Meaning::Patient), ("_lastUpdated", Meaning::LastUpdated)];
+const IDENTIFIED: (&str, Meaning) = ("identifier", Meaning::Identifier);
+
+/// Search parameters of a type, beside `identifier` where a profile that writes more adds it.
+pub(super) fn parameters(resource_type: &str) -> Parameters {
+    match resource_type {
+        "Patient" => PATIENT,
+        "Practitioner" => PERSON,
+        "Organization" => NAMED,
+        "Location" => PLACE,
+        "Encounter" | "Appointment" => DATED,
+        "Observation" | "DocumentReference" | "DiagnosticReport" => CODED,
+        _ => OWNED,
+    }
+}
+
+/// What becomes of a parameter.
+enum Use {
+    Term(Term),
+    Page,
+    Ignored,
+    Unknown,
+}
+
+fn use_of(profile: Profile, resource_type: &str, name: &str, value: &str) -> Use {
+    let pages = profile != Profile::OpenEmr702;
+    let (base, modifier) = name.split_once(':').unwrap_or((name, ""));
+    if matches!(base, "_format" | "_pretty") {
+        return Use::Ignored;
+    }
+    if matches!(base, "_count" | "_offset" | "_sort") {
+        return match (pages, resource_type) {
+            (false, _) => Use::Unknown,
+            (true, "Patient") => Use::Page,
+            (true, _) => Use::Ignored,
+        };
+    }
+    let more = profile.writes_more().then_some(&IDENTIFIED);
+    let known = parameters(resource_type).iter().chain(more).find(|(known, _)| *known == base);
+    match known {
+        Some((_, meaning)) if modifier.is_empty() || *meaning == Meaning::Name => Use::Term(Term {
+            name: base.to_owned(),
+            meaning: *meaning,
+            modifier: modifier.to_owned(),
+            value: value.to_owned(),
+        }),
+        _ => Use::Unknown,
+    }
+}
+
+pub(super) fn search(
+    profile: Profile,
+    state: &mut State,
+    request: &Request,
+    resource_type: &str,
+    query: &[(String, String)],
+) -> Reply {
+    let mut terms = Vec::new();
+    let mut page = Vec::new();
+    let mut known = true;
+    for (name, value) in query {
+        match use_of(profile, resource_type, name, value) {
+            Use::Term(term) => terms.push(term),
+            Use::Page => page.push((name.as_str(), value.as_str())),
+            Use::Ignored => {}
+            Use::Unknown => known = false,
+        }
+    }
+    let bad = terms.iter().find(|term| {
+        let date = matches!(term.meaning, Meaning::Date | Meaning::LastUpdated);
+        date && term.value.split(',').any(|value| instant_range(value).is_none())
+    });
+    if let Some(bad) = bad {
+        return Reply::json(400, &json!({ "validationErrors": { bad.name.as_str(): { "Datetime": "invalid date" } } }));
+    }
+    state.searches += 1;
+    let found = if known { found(state, resource_type, &terms) } else { Vec::new() };
+    let found = paged(found, &page, state.searches);
+    Reply::fhir(200, &bundle(request, &found))
+}
+
+/// Records that fit all terms, oldest first. A key or a patient spares the walk through the table.
+fn found<'a>(state: &'a State, resource_type: &str, terms: &[Term]) -> Vec<&'a Record> {
+    let candidates = crate::search::candidates(&state.records, resource_type, terms);
+    candidates.into_iter().filter(|record| terms.iter().all(|term| matches(record, term))).collect()
+}
+
+const MAX_PAGE: usize = 200;
+
+/// The page of Patients that was asked for. Without `_sort` the database promises no order between two requests, and two
+/// pages may share a record.
+fn paged<'a>(mut found: Vec<&'a Record>, page: &[(&str, &str)], searches: u64) -> Vec<&'a Record> {
+    let value = |wanted: &str| page.iter().find(|(name, _)| *name == wanted).map(|(_, value)| *value);
+    let number = |wanted: &str| value(wanted).and_then(|text| text.parse::<usize>().ok()).unwrap_or(0);
+    let (count, offset) = (number("_count").min(MAX_PAGE), number("_offset"));
+    match value("_sort") {
+        Some(sort) => {
+            let (field, down) = sort.strip_prefix('-').map_or((sort, false), |field| (field, true));
+            found.sort_by_key(|record| (sort_key(record, field), record.number));
+            if down {
+                found.reverse();
+            }
+        }
+        None if count > 0 && !found.is_empty() => {
+            let shift = searches as usize % found.len().min(7);
+            found.rotate_left(shift);
+        }
+        None => {}
+    }
+    let rest = found.into_iter().skip(offset);
+    if count == 0 { rest.collect() } else { rest.take(count).collect() }
+}
+
+/// Times are compared by whole seconds, as the column holds them.
+fn sort_key(record: &Record, field: &str) -> String {
+    match field {
+        "_lastUpdated" => crate::clock::instant(record.updated_us),
+        "birthdate" => record.body["birthDate"].as_str().unwrap_or_default().to_owned(),
+        "name" | "family" => record.body["name"][0]["family"].as_str().unwrap_or_default().to_lowercase(),
+        "_id" => record.id.clone(),
+        _ => String::new(),
+    }
+}
+
+/// A collection with only a `self` link, whose total is the number of entries.
+fn bundle(request: &Request, found: &[&Record]) -> Value {
+    let base = format!("{}/apis/default/fhir", request.origin());
+    let entries: Vec<Value> = found
+        .iter()
+        .map(|record| {
+            let resource_type = record.body["resourceType"].as_str().unwrap_or_default();
+            json!({ "fullUrl": format!("{base}/{resource_type}/{}", record.id), "resource": resource(record) })
+        })
+        .collect();
+    let query: String = form_urlencoded::Serializer::new(String::new()).extend_pairs(&request.query).finish();
+    let query = if query.is_empty() { query } else { format!("?{query}") };
+    json!({
+        "resourceType": "Bundle",
+        "type": "collection",
+        "total": entries.len(),
+        "link": [{ "relation": "self", "url": format!("{}{}{query}", request.origin(), request.path) }],
+        "entry": entries,
+    })
+}
