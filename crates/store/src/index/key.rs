@@ -56,6 +56,9 @@ pub(crate) const INTERVAL: usize = 17;
 
 pub(crate) const NO_HASH: [u8; 8] = [0; 8];
 
+/// Bytes of [`head`].
+pub(crate) const HEAD: usize = 3;
+
 pub(crate) fn head(param: ParamId, kind: u8) -> Vec<u8> {
     let mut key = Vec::with_capacity(48);
     key.extend_from_slice(&param.0.to_be_bytes());

@@ -2,10 +2,13 @@
 
 use super::block::{Block, BlockBackCursor, BlockBuilder, BlockCursor};
 use super::cache::Cache;
+use super::key::{self, HEAD};
 use super::manifest::SegmentInfo;
 use super::posting::{PostingRef, TAG_LIST};
 use super::{Keys, SegmentStorage};
 use crate::StoreError;
+use parking_lot::Mutex;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Reads blocks: storage, keys and cache together.
@@ -80,8 +83,13 @@ pub(crate) fn encode_fences(fences: &[Vec<u8>]) -> Vec<u8> {
 pub(crate) struct Segment {
     pub(crate) info: SegmentInfo,
     fences: Vec<Box<[u8]>>,
+    /// What [`Segment::groups`] has found, by prefix and length.
+    groups: Mutex<HashMap<(Vec<u8>, usize), Groups>>,
     reader: Arc<Reader>,
 }
+
+/// Beginnings of keys, ascending.
+type Groups = Arc<[Vec<u8>]>;
 
 impl Segment {
     pub(crate) fn open(reader: &Arc<Reader>, info: SegmentInfo) -> Result<Segment, StoreError> {
@@ -93,7 +101,7 @@ impl Segment {
         if fences.len() != info.blocks as usize {
             return Err(damaged());
         }
-        Ok(Segment { info, fences, reader: reader.clone() })
+        Ok(Segment { info, fences, groups: Mutex::default(), reader: reader.clone() })
     }
 
     /// The block in which `key` would be, if any block could have it.
@@ -136,6 +144,28 @@ impl Segment {
 }
 
 impl Segment {
+    /// The distinct first `len` bytes of the keys that begin with `prefix`. Looked for once where `prefix` is only the head of a key:
+    /// there are few heads, but searches can ask for any number of values.
+    pub(crate) fn groups(self: &Arc<Self>, prefix: &[u8], len: usize) -> Result<Groups, StoreError> {
+        let id = (prefix.to_vec(), len);
+        if let Some(groups) = self.groups.lock().get(&id) {
+            return Ok(groups.clone());
+        }
+        let mut groups = Vec::new();
+        let mut from = Some(prefix.to_vec());
+        while let Some(cursor) = from.map(|from| self.seek(&from, true)).transpose()? {
+            let Some(key) = cursor.key().filter(|key| key.starts_with(prefix)) else { break };
+            let group = key[..len.min(key.len())].to_vec();
+            from = key::after(&group);
+            groups.push(group);
+        }
+        let groups: Groups = groups.into();
+        if prefix.len() == HEAD {
+            self.groups.lock().insert(id, groups.clone());
+        }
+        Ok(groups)
+    }
+
     /// A cursor on the last key smaller than `to`.
     pub(crate) fn seek_back(self: &Arc<Self>, to: Option<&[u8]>) -> Result<SegmentBackCursor, StoreError> {
         let blocks = match to {

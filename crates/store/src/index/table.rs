@@ -91,6 +91,15 @@ impl Table {
         range.take(COPY_KEYS).map(|(key, posting)| (key.clone(), posting.clone())).collect()
     }
 
+    /// The first key from `from` up to, not including, `to`.
+    pub(crate) fn first(&self, from: &[u8], to: Option<&[u8]>) -> Option<Box<[u8]>> {
+        if to.is_some_and(|to| from >= to) {
+            return None;
+        }
+        let range = (Bound::Included(from), to.map_or(Bound::Unbounded, Bound::Excluded));
+        self.inner.read().map.range::<[u8], _>(range).next().map(|(key, _)| key.clone())
+    }
+
     /// At most [`COPY_KEYS`] keys before `to`, the last first.
     pub(crate) fn copy_back(&self, from: &[u8], to: Option<&[u8]>) -> Copied {
         if to.is_some_and(|to| from >= to) {

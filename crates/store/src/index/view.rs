@@ -9,7 +9,7 @@ use crate::{Seq, StoreError};
 use fhir::defs::{ParamId, TypeId};
 use parking_lot::Mutex;
 use roaring::RoaringBitmap;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -164,24 +164,20 @@ impl<'a> View<'a> {
             });
         };
         for source in 0..self.sources() {
-            let mut parts = vec![range.clone()];
+            let mut cursor = self.cursor(source, range, false)?;
+            if cursor.key().is_none() {
+                continue;
+            }
             if let Some(segment) = self.state.segments.get(source)
                 && let Some((first, last)) = summaries(segment, whole, collected)?
             {
                 let at = |start: u64| [whole.prefix.as_slice(), &start.to_be_bytes()].concat();
-                let before = Range { to: Some(at(first)), ..range.clone() };
+                cursor.to = Some(at(first));
+                cursor.add_accepted(&accepts, collected)?;
                 let behind = Range { from: after(&at(last)).unwrap_or_default(), ..range.clone() };
-                parts = vec![before, behind];
+                cursor = self.cursor(source, &behind, false)?;
             }
-            for part in parts {
-                let mut cursor = self.cursor(source, &part, false)?;
-                while let Some(key) = cursor.key() {
-                    if accepts(key) {
-                        cursor.posting().add_to(collected);
-                    }
-                    cursor.advance()?;
-                }
-            }
+            cursor.add_accepted(&accepts, collected)?;
         }
         Ok(())
     }
@@ -218,25 +214,20 @@ impl<'a> View<'a> {
 
     /// The distinct first `len` bytes of the keys that begin with `prefix`.
     pub(crate) fn groups(&self, prefix: &[u8], len: usize) -> Result<Vec<Vec<u8>>, StoreError> {
-        let end = after(prefix);
-        let mut groups = Vec::new();
-        let mut from = prefix.to_vec();
-        loop {
-            let range = Range { from, to: end.clone(), is_point: false, whole: None };
-            let mut first: Option<Vec<u8>> = None;
-            for source in 0..self.sources() {
-                let cursor = self.cursor(source, &range, false)?;
-                if let Some(key) = cursor.key()
-                    && first.as_deref().is_none_or(|first| key < first)
-                {
-                    first = Some(key[..len.min(key.len())].to_vec());
-                }
-            }
-            let Some(group) = first else { return Ok(groups) };
-            let Some(next) = after(&group) else { return Ok(groups) };
-            groups.push(group);
-            from = next;
+        let mut groups = BTreeSet::new();
+        for segment in &self.state.segments {
+            groups.extend(segment.groups(prefix, len)?.iter().cloned());
         }
+        let end = after(prefix);
+        for table in self.tables() {
+            let mut from = Some(prefix.to_vec());
+            while let Some(key) = from.and_then(|from| table.first(&from, end.as_deref())) {
+                let group = key[..len.min(key.len())].to_vec();
+                from = after(&group);
+                groups.insert(group);
+            }
+        }
+        Ok(groups.into_iter().collect())
     }
 
     /// All ordinals that have any value of a parameter.
@@ -366,6 +357,17 @@ impl Cursor {
             Source::Table { copied, .. } => copied.front().map(|(key, _)| key.as_ref()),
         };
         key.filter(|key| self.to.as_deref().is_none_or(|to| *key < to))
+    }
+
+    /// Walks to the end and adds the ordinals of the keys that pass.
+    fn add_accepted(&mut self, accepts: impl Fn(&[u8]) -> bool, collected: &mut Collected) -> Result<(), StoreError> {
+        while let Some(key) = self.key() {
+            if accepts(key) {
+                self.posting().add_to(collected);
+            }
+            self.advance()?;
+        }
+        Ok(())
     }
 
     pub(crate) fn posting(&self) -> PostingRef<'_> {
