@@ -1,0 +1,505 @@
+//! The loop of one destination: follows the change log, picks who is next, and starts attempts.
+
+use crate::attempt::{After, Shared};
+use crate::board::Board;
+use crate::book::Book;
+use crate::destination::Destination;
+use crate::gate::{Gate, Steady, Wait, WriteDown};
+use crate::intent::{Delivered, Intent, Problem, State};
+use crate::jitter::Random;
+use crate::limit::Limiter;
+use crate::pace::Sign;
+use crate::prepare::{self, Prepared};
+use crate::spec::Spec;
+use crate::status::{Command, Handle, Status};
+use engine::{Error, Followed};
+use fhir::defs::r4;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use store::{AuditRecord, Clock, Op, StateChange};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+/// Between two looks at the change log when nothing else wakes the loop.
+const POLL: Duration = Duration::from_millis(100);
+/// Changes read at once.
+const STEP: usize = 200;
+/// Rows read at once on start.
+const ROWS: usize = 1_000;
+/// An intent without a row that lies this far behind gets one, so that the place in the log moves on.
+const BEHIND: u64 = 5_000;
+/// Signs of life of the lease when nothing else is written.
+const LEASE_EVERY: Duration = Duration::from_secs(10);
+/// Between two publications of the numbers.
+const PUBLISH_EVERY: Duration = Duration::from_millis(250);
+/// Calls remembered for the rate that is shown and for quotas.
+const REMEMBER_CALLS: usize = 2_000;
+
+/// One destination's loop. It ends when its lease is lost or the store is closed.
+#[derive(Debug)]
+pub struct Dispatcher<B: Book> {
+    shared: Arc<Shared<B>>,
+    board: Board,
+    /// The last change that was looked at.
+    planned: u64,
+    in_flight: usize,
+    finished: mpsc::UnboundedReceiver<(u64, Result<(After, Sign), Error>)>,
+    finish: mpsc::UnboundedSender<(u64, Result<(After, Sign), Error>)>,
+    commands: mpsc::Receiver<Command>,
+    to_write: mpsc::Receiver<WriteDown>,
+    /// Attempts in flight: they end with the dispatcher.
+    tasks: JoinSet<()>,
+    status: Arc<Mutex<Status>>,
+    /// Audit records of changes that were taken over by newer ones.
+    superseded: Vec<AuditRecord>,
+    counted: Counted,
+    /// The log may hold more changes than have been read.
+    more: bool,
+    polled: tokio::time::Instant,
+    leased: tokio::time::Instant,
+}
+
+#[derive(Debug, Default)]
+struct Counted {
+    delivered: u64,
+    coalesced: u64,
+    failed: u64,
+    last_problem: Option<(i64, Problem)>,
+    /// When the numbers were published last.
+    at: Option<tokio::time::Instant>,
+}
+
+impl<B: Book> Dispatcher<B> {
+    /// Reads what an earlier process left, takes the lease, and is ready to run. 409: another process has the lease.
+    pub async fn start(
+        book: B,
+        spec: Spec,
+        destination: Arc<dyn Destination>,
+        clock: Arc<dyn Clock>,
+        seed: u64,
+    ) -> Result<(Dispatcher<B>, Handle), Error> {
+        let steady = Steady::new(&*clock);
+        let (writer, to_write) = mpsc::channel(16);
+        let mut limiter = Limiter::new(spec.limits.clone(), quota_max(&spec).max(REMEMBER_CALLS));
+        limiter.restore(sent_calls(&book, &spec).await?, steady.now_us());
+        let paused = book.state(&spec.space("control"), "paused").await?.is_some();
+        let gate = Gate::new(limiter, spec.windows.clone(), paused, clock, steady, spec.space("sent"), writer);
+        let shared = Shared { book, destination, gate: Arc::new(gate), random: Random::new(seed), spec };
+        let (finish, finished) = mpsc::unbounded_channel();
+        let (commander, commands) = mpsc::channel(16);
+        let status = Arc::new(Mutex::new(Status::new(&shared.spec, shared.destination.kind())));
+        let now = tokio::time::Instant::now();
+        let mut dispatcher = Dispatcher {
+            shared: Arc::new(shared),
+            board: Board::default(),
+            planned: 0,
+            in_flight: 0,
+            finished,
+            finish,
+            commands,
+            to_write,
+            tasks: JoinSet::new(),
+            status: status.clone(),
+            superseded: Vec::new(),
+            counted: Counted::default(),
+            more: true,
+            polled: now,
+            leased: now,
+        };
+        dispatcher.restore().await?;
+        Ok((dispatcher, Handle::new(status, commander)))
+    }
+
+    /// Runs until something makes it impossible to go on safely.
+    pub async fn run(mut self) -> Error {
+        loop {
+            if let Err(error) = self.turn().await {
+                return error;
+            }
+        }
+    }
+
+    async fn turn(&mut self) -> Result<(), Error> {
+        self.plan().await?;
+        let wake = self.start_ready().await?;
+        self.keep_lease().await?;
+        self.publish().await?;
+        // Changes that wait to be planned come before anything else.
+        if self.more && self.board.len() < self.shared.spec.lookahead {
+            tokio::task::yield_now().await;
+        }
+        while self.tasks.try_join_next().is_some() {}
+        let gate = self.shared.gate.clone();
+        tokio::select! {
+            biased;
+            Some((no, outcome)) = self.finished.recv() => {
+                self.finish_one(no, outcome?).await?;
+                while let Ok((no, outcome)) = self.finished.try_recv() {
+                    self.finish_one(no, outcome?).await?;
+                }
+            }
+            Some((rows, done)) = self.to_write.recv() => {
+                let shared = self.shared.clone();
+                // Not awaited here: many may share one fsync. A failure drops `done`, and with it the attempt's next call.
+                self.tasks.spawn(async move {
+                    if shared.keep(rows, Vec::new()).await.is_ok() {
+                        done.send(()).ok();
+                    }
+                });
+            }
+            Some(command) = self.commands.recv() => self.command(command).await?,
+            () = gate.changed(), if wake.is_some_and(|wake| wake.on_change) => {}
+            () = sleep(wake, self.more) => {}
+        }
+        Ok(())
+    }
+
+    /// Rows of an earlier process. What was in flight may have arrived: it is looked for before anything else.
+    async fn restore(&mut self) -> Result<(), Error> {
+        let shared = self.shared.clone();
+        shared.keep(Vec::new(), Vec::new()).await?;
+        let place = shared.book.state(&shared.spec.space("place"), "seq").await?;
+        let place = place.and_then(|bytes| Some(u64::from_le_bytes(bytes.try_into().ok()?)));
+        self.planned = place.unwrap_or(shared.spec.from_seq);
+        let now = shared.gate.steady.now_us();
+        let quiesce = i64::try_from(shared.destination.quiesce().as_micros()).unwrap_or(i64::MAX / 2);
+        let mut after = String::new();
+        loop {
+            let rows = shared.book.states(&shared.spec.space("intent"), &after, ROWS).await?;
+            let Some((last, _)) = rows.last() else { break };
+            after = last.clone();
+            for (_, row) in rows {
+                let Ok(mut intent) = serde_json::from_slice::<Intent>(&row) else { continue };
+                if intent.state == State::InFlight {
+                    intent.state = State::Probe;
+                    intent.probes = 0;
+                    intent.not_before_us = now + quiesce;
+                }
+                let priority = self.priority(&intent.key).await?;
+                self.board.add(intent, priority, true);
+            }
+        }
+        Ok(())
+    }
+
+    async fn priority(&self, key: &str) -> Result<u8, Error> {
+        let Some((ty, id)) = prepare::split(key) else { return Ok(crate::rule::PRIORITY) };
+        let current = self.shared.book.current(ty, id).await?;
+        let now = self.shared.gate.steady.now_us();
+        let taken = current.and_then(|current| self.shared.spec.rules.takes(&current.resource, now));
+        Ok(taken.unwrap_or(crate::rule::PRIORITY))
+    }
+
+    /// Reads on in the change log as long as there is room.
+    async fn plan(&mut self) -> Result<(), Error> {
+        let now = tokio::time::Instant::now();
+        let due = self.more || now.duration_since(self.polled) >= POLL;
+        if !due || self.board.len() >= self.shared.spec.lookahead {
+            return Ok(());
+        }
+        self.polled = now;
+        let changes = self.shared.book.changes(self.planned, STEP).await?;
+        self.more = changes.len() == STEP;
+        let mut rows = Vec::new();
+        for change in &changes {
+            self.plan_one(change, &mut rows).await?;
+            self.planned = change.seq;
+        }
+        if !rows.is_empty() || self.superseded.len() > STEP {
+            let audit = std::mem::take(&mut self.superseded);
+            self.shared.keep(rows, audit).await?;
+        }
+        self.write_overdue().await
+    }
+
+    async fn plan_one(&mut self, change: &Followed, rows: &mut Vec<StateChange>) -> Result<(), Error> {
+        let shared = self.shared.clone();
+        let now = shared.gate.steady.now_us();
+        let Some(priority) = shared.spec.rules.takes(&change.resource, now) else { return Ok(()) };
+        let key = format!("{}/{}", r4().ty(change.resource.ty).name, change.resource.id);
+        if is_own_task(change) {
+            return Ok(());
+        }
+        if let Some(intent) = self.board.of_key(&key) {
+            let (no, state, sending) = (intent.no, intent.state, intent.sending);
+            if state == State::Dead && change.seq > sending {
+                // Somebody has changed what was refused.
+                self.board.update(no, revive);
+                rows.extend(self.board.get(no).map(|intent| shared.intent_row(intent)));
+            } else if state != State::InFlight && no != change.seq {
+                self.counted.coalesced += 1;
+                self.superseded.push(superseded(&shared.spec, change, &key, now));
+            }
+            return Ok(());
+        }
+        let known = prepare::delivered(&shared.book, &shared.spec, &key).await?;
+        if known.as_ref().is_some_and(|known| known.seq >= change.seq) {
+            return Ok(());
+        }
+        if change.resource.op == Op::Delete && known.is_none() {
+            return Ok(());
+        }
+        let group = group_of(change, known.as_ref(), &key);
+        self.board.add(Intent::new(change.seq, key, group, change.resource.last_updated_us), priority, false);
+        Ok(())
+    }
+
+    /// What waits long behind others of its patient gets a row.
+    async fn write_overdue(&mut self) -> Result<(), Error> {
+        let overdue = self.board.overdue(self.planned.saturating_sub(BEHIND), STEP);
+        // Those in flight are having theirs written.
+        let intents: Vec<&Intent> = overdue.iter().filter_map(|no| self.board.get(*no)).collect();
+        let waiting: Vec<&Intent> = intents.into_iter().filter(|intent| intent.state != State::InFlight).collect();
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        let rows = waiting.iter().map(|intent| self.shared.intent_row(intent)).collect();
+        let written: Vec<u64> = waiting.iter().map(|intent| intent.no).collect();
+        self.shared.keep(rows, Vec::new()).await?;
+        written.into_iter().for_each(|no| self.board.written(no));
+        Ok(())
+    }
+
+    /// Starts what may start now; answers when to look again.
+    async fn start_ready(&mut self) -> Result<Option<Wake>, Error> {
+        while self.in_flight < self.shared.spec.concurrency {
+            let now = self.shared.gate.steady.now_us();
+            let Some(no) = self.board.next(now) else {
+                return Ok(self.board.next_due_us().map(|us| self.wake(Wait::Until(us))));
+            };
+            if let Err(wait) = self.shared.gate.look() {
+                return Ok(Some(self.wake(wait)));
+            }
+            let Some(intent) = self.board.get(no).cloned() else { continue };
+            match prepare::prepare(&self.shared.book, &self.shared.spec, &intent).await? {
+                Prepared::Send(sending) => {
+                    let call = match self.shared.gate.take() {
+                        Ok(call) => call,
+                        Err(wait) => return Ok(Some(self.wake(wait))),
+                    };
+                    self.board.update(no, |intent| {
+                        intent.state = State::InFlight;
+                        intent.sending = sending.seq;
+                    });
+                    self.in_flight += 1;
+                    let (shared, finish) = (self.shared.clone(), self.finish.clone());
+                    let low_water = self.board.low_water(self.planned);
+                    self.tasks.spawn(async move {
+                        let outcome = shared.attempt(intent, *sending, call, low_water).await;
+                        finish.send((no, outcome)).ok();
+                    });
+                }
+                Prepared::WaitFor(other) => self.wait_for(no, &other).await?,
+                Prepared::Nothing => self.drop_intent(no).await?,
+                Prepared::Refuse(problem) => self.refuse(no, problem).await?,
+            }
+        }
+        Ok(None)
+    }
+
+    fn wake(&self, wait: Wait) -> Wake {
+        match wait {
+            Wait::Until(us) => Wake { at: Some(self.shared.gate.steady.instant(us)), on_change: true },
+            Wait::Change => Wake { at: None, on_change: true },
+        }
+    }
+
+    /// `no` refers to a resource that is not there yet: that one goes first.
+    async fn wait_for(&mut self, no: u64, other: &Followed) -> Result<(), Error> {
+        let key = format!("{}/{}", r4().ty(other.resource.ty).name, other.resource.id);
+        let first = match self.board.of_key(&key) {
+            Some(intent) => intent.no,
+            None => {
+                // From before the destination was set up, or waiting further on in the log.
+                let priority = self.priority(&key).await?;
+                let group = group_of(other, None, &key);
+                let intent = Intent::new(other.seq, key.clone(), group, other.resource.last_updated_us);
+                self.shared.keep(vec![self.shared.intent_row(&intent)], Vec::new()).await?;
+                let first = intent.no;
+                self.board.add(intent, priority, true);
+                first
+            }
+        };
+        let same_group = match (self.board.get(no), self.board.get(first)) {
+            (Some(one), Some(other)) => one.group == other.group,
+            _ => false,
+        };
+        let circle = self.board.waits_for(first, no);
+        if circle {
+            return self.refuse(no, Problem::new(0, format!("it and {key} refer to each other"))).await;
+        }
+        self.board.block(no, &key);
+        if same_group {
+            self.board.hoist(first);
+        }
+        Ok(())
+    }
+
+    async fn drop_intent(&mut self, no: u64) -> Result<(), Error> {
+        let row = StateChange { space: self.shared.spec.space("intent"), key: Intent::row(no), value: None };
+        self.shared.keep(vec![row], Vec::new()).await?;
+        self.board.remove(no);
+        Ok(())
+    }
+
+    async fn refuse(&mut self, no: u64, problem: Problem) -> Result<(), Error> {
+        self.board.update(no, |intent| {
+            intent.state = State::Dead;
+            intent.problem = Some(problem);
+        });
+        let Some(intent) = self.board.get(no) else { return Ok(()) };
+        self.shared.bury(intent).await?;
+        self.shared.keep(vec![self.shared.intent_row(intent)], Vec::new()).await?;
+        self.board.written(no);
+        Ok(())
+    }
+
+    async fn finish_one(&mut self, no: u64, (after, sign): (After, Sign)) -> Result<(), Error> {
+        self.in_flight -= 1;
+        self.counted.failed += u64::from(sign != Sign::Healthy);
+        match after {
+            After::Done { again } => {
+                self.counted.delivered += 1;
+                self.board.remove(no);
+                if let Some(again) = again {
+                    let priority = self.priority(&again.key).await?;
+                    self.board.add(again, priority, true);
+                }
+            }
+            After::Changed(changed) => {
+                self.board.written(no);
+                let now = self.shared.gate.steady.now_us();
+                self.counted.last_problem = changed.problem.clone().map(|problem| (now, problem));
+                self.board.update(no, |intent| *intent = changed);
+            }
+        }
+        Ok(())
+    }
+
+    async fn keep_lease(&mut self) -> Result<(), Error> {
+        if self.leased.elapsed() >= LEASE_EVERY {
+            self.leased = tokio::time::Instant::now();
+            let audit = std::mem::take(&mut self.superseded);
+            let place = self.shared.place(self.board.low_water(self.planned));
+            self.shared.keep(vec![place], audit).await?;
+        }
+        Ok(())
+    }
+
+    async fn command(&mut self, command: Command) -> Result<(), Error> {
+        match command {
+            Command::Pause(paused, done) => {
+                let value = paused.then(|| b"1".to_vec());
+                let row = StateChange { space: self.shared.spec.space("control"), key: "paused".into(), value };
+                self.shared.keep(vec![row], Vec::new()).await?;
+                self.shared.gate.pause(paused);
+                done.send(()).ok();
+            }
+            Command::Replay(which, done) => {
+                let is_meant = |intent: &&Intent| {
+                    intent.state == State::Dead && which.as_ref().is_none_or(|numbers| numbers.contains(&intent.no))
+                };
+                let numbers: Vec<u64> = self.board.iter().filter(is_meant).map(|intent| intent.no).collect();
+                numbers.iter().for_each(|no| self.board.update(*no, revive));
+                let rows = numbers.iter().filter_map(|no| self.board.get(*no));
+                self.shared.keep(rows.map(|intent| self.shared.intent_row(intent)).collect(), Vec::new()).await?;
+                done.send(numbers.len()).ok();
+            }
+            Command::List(state, limit, done) => {
+                let wanted = |intent: &&Intent| state.is_none_or(|state| intent.state == state);
+                let mut intents: Vec<Intent> = self.board.iter().filter(wanted).cloned().collect();
+                intents.sort_unstable_by_key(|intent| intent.no);
+                intents.truncate(limit);
+                done.send(intents).ok();
+            }
+        }
+        self.counted.at = None;
+        Ok(())
+    }
+
+    async fn publish(&mut self) -> Result<(), Error> {
+        if self.counted.at.is_some_and(|at| at.elapsed() < PUBLISH_EVERY) {
+            return Ok(());
+        }
+        let types = self.shared.spec.rules.types();
+        let unplanned = self.shared.book.count_changes(self.planned, &types).await?;
+        self.counted.at = Some(tokio::time::Instant::now());
+        let mut status = self.status.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        status.update(&self.shared.gate, &self.board, unplanned);
+        status.delivered = self.counted.delivered;
+        status.coalesced = self.counted.coalesced;
+        status.failed = self.counted.failed;
+        status.last_problem = self.counted.last_problem.clone();
+        Ok(())
+    }
+}
+
+/// When the loop looks again although nothing came in.
+#[derive(Clone, Copy, Debug)]
+struct Wake {
+    at: Option<tokio::time::Instant>,
+    on_change: bool,
+}
+
+async fn sleep(wake: Option<Wake>, more: bool) {
+    if more {
+        return;
+    }
+    let poll = tokio::time::Instant::now() + POLL;
+    let at = wake.and_then(|wake| wake.at).map_or(poll, |at| at.min(poll));
+    tokio::time::sleep_until(at).await;
+}
+
+fn revive(intent: &mut Intent) {
+    intent.state = State::Pending;
+    intent.attempts = 0;
+    intent.probes = 0;
+}
+
+/// Tasks about refused deliveries are for people here; delivering them could make more of them.
+fn is_own_task(change: &Followed) -> bool {
+    r4().ty(change.resource.ty).name == "Task"
+        && change
+            .resource
+            .json
+            .windows(crate::attempt::TASK_SYSTEM.len())
+            .any(|at| at == crate::attempt::TASK_SYSTEM.as_bytes())
+}
+
+fn group_of(change: &Followed, known: Option<&Delivered>, key: &str) -> String {
+    let known = known.map(|known| known.group.clone());
+    change.patient.clone().or(known).unwrap_or_else(|| key.to_owned())
+}
+
+fn superseded(spec: &Spec, change: &Followed, key: &str, now: i64) -> AuditRecord {
+    AuditRecord {
+        at_us: now,
+        interaction: "supersede".into(),
+        outcome: 0,
+        status: 200,
+        who: format!("delivery/{}", spec.name),
+        request_id: String::new(),
+        entity: format!("{key}/_history/{}", change.resource.version.saturating_sub(1)),
+        patient: change.patient.clone(),
+        query: None,
+    }
+}
+
+fn quota_max(spec: &Spec) -> usize {
+    spec.windows.0.iter().filter_map(|window| window.quota).max().unwrap_or(0) as usize
+}
+
+async fn sent_calls<B: Book>(book: &B, spec: &Spec) -> Result<Vec<(u64, i64)>, Error> {
+    let mut calls = Vec::new();
+    let mut after = String::new();
+    loop {
+        let rows = book.states(&spec.space("sent"), &after, ROWS).await?;
+        let Some((last, _)) = rows.last() else { return Ok(calls) };
+        after = last.clone();
+        for (key, value) in rows {
+            let no = u64::from_str_radix(&key, 16).ok();
+            let at_us = value.try_into().ok().map(i64::from_le_bytes);
+            calls.extend(no.zip(at_us));
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! Slowing down before the destination falls over: the rate follows its answers, and a breaker keeps away while it is down.
+
+use std::collections::VecDeque;
+
+/// How a call ended, for pacing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sign {
+    /// It answered, whatever it said about the content.
+    Healthy,
+    /// 429, 408, 5xx, no answer, no connection.
+    Strained,
+    /// 401: our credentials, not its health.
+    Unauthorised,
+}
+
+/// Calls that are looked back at.
+const RECENT: usize = 20;
+/// A share of strained calls below this is the weather, not the climate.
+const SLOW_DOWN_AT: f64 = 0.2;
+const BREAK_AT: f64 = 0.5;
+const FACTOR_MIN: f64 = 0.1;
+/// Of the allowed rate, won back in a minute.
+const RECOVERY_PER_MINUTE: f64 = 0.05;
+/// When all is well for a whole look back, recovery is quicker.
+const RECOVERY_WHEN_CLEAN: f64 = 0.5;
+const SLOW_DOWN_EVERY_US: i64 = 1_000_000;
+const OPEN_FIRST_US: i64 = 5_000_000;
+const OPEN_MAX_US: i64 = 300_000_000;
+/// A 95th percentile of this many times the usual latency is strain.
+const LATENCY_RATIO: f64 = 2.0;
+/// Latencies below this are never strain.
+const LATENCY_FLOOR_US: f64 = 500_000.0;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Breaker {
+    Closed,
+    /// No call until then.
+    Open {
+        until_us: i64,
+    },
+    /// One call may try.
+    HalfOpen,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Pace {
+    factor: f64,
+    recent: VecDeque<(Sign, f64)>,
+    /// A slow average of latencies of healthy calls.
+    usual_us: Option<f64>,
+    slowed_us: i64,
+    recovered_us: i64,
+    frozen_until_us: i64,
+    breaker: Breaker,
+    open_for_us: i64,
+    /// A call that was let through while half open has not come back.
+    canary: bool,
+}
+
+impl Default for Pace {
+    fn default() -> Pace {
+        Pace {
+            factor: 1.0,
+            recent: VecDeque::new(),
+            usual_us: None,
+            slowed_us: i64::MIN,
+            recovered_us: 0,
+            frozen_until_us: i64::MIN,
+            breaker: Breaker::Closed,
+            open_for_us: OPEN_FIRST_US,
+            canary: false,
+        }
+    }
+}
+
+impl Pace {
+    /// Share of the allowed rate, 0.1 to 1.
+    pub(crate) fn factor(&self) -> f64 {
+        self.factor
+    }
+
+    pub(crate) fn breaker(&self) -> Breaker {
+        self.breaker
+    }
+
+    /// The earliest time of the next call as far as health goes; `None` while a canary is out.
+    pub(crate) fn ready_us(&mut self, now_us: i64) -> Option<i64> {
+        match self.breaker {
+            Breaker::Open { until_us } if now_us < until_us => Some(until_us.max(self.frozen_until_us)),
+            Breaker::Open { .. } => {
+                self.breaker = Breaker::HalfOpen;
+                Some(self.frozen_until_us)
+            }
+            Breaker::HalfOpen if self.canary => None,
+            _ => Some(self.frozen_until_us),
+        }
+    }
+
+    pub(crate) fn sent(&mut self) {
+        self.canary = self.breaker == Breaker::HalfOpen;
+    }
+
+    /// `Retry-After`.
+    pub(crate) fn freeze(&mut self, until_us: i64) {
+        self.frozen_until_us = self.frozen_until_us.max(until_us);
+    }
+
+    pub(crate) fn answered(&mut self, now_us: i64, latency_us: i64, sign: Sign) {
+        self.recover(now_us);
+        if self.breaker == Breaker::HalfOpen {
+            self.canary = false;
+            match sign {
+                Sign::Healthy => {
+                    self.breaker = Breaker::Closed;
+                    self.open_for_us = OPEN_FIRST_US;
+                    self.recent.clear();
+                }
+                _ => self.open(now_us),
+            }
+            return;
+        }
+        let latency = latency_us as f64;
+        let slow = self.usual_us.is_some_and(|usual| latency > (usual * LATENCY_RATIO).max(LATENCY_FLOOR_US));
+        self.recent.push_back((if slow && sign == Sign::Healthy { Sign::Strained } else { sign }, latency));
+        if self.recent.len() > RECENT {
+            self.recent.pop_front();
+        }
+        if sign == Sign::Healthy {
+            let usual = self.usual_us.get_or_insert(latency);
+            // Slow to rise, so that a long strain does not become the usual.
+            *usual += (latency - *usual) * if latency > *usual { 0.005 } else { 0.1 };
+        }
+        // Slow answers slow us down, but only failures open the breaker.
+        let failing = sign != Sign::Healthy;
+        let share = |wanted: &dyn Fn(&Sign) -> bool| {
+            self.recent.iter().filter(|(sign, _)| wanted(sign)).count() as f64 / RECENT as f64
+        };
+        let (strained, unauthorised) =
+            (share(&|sign| *sign == Sign::Strained), share(&|sign| *sign == Sign::Unauthorised));
+        if failing && strained.max(unauthorised) >= BREAK_AT && self.breaker == Breaker::Closed {
+            self.open(now_us);
+        }
+        if strained >= SLOW_DOWN_AT
+            && now_us >= self.slowed_us.saturating_add(SLOW_DOWN_EVERY_US)
+            && sign != Sign::Unauthorised
+        {
+            self.slowed_us = now_us;
+            self.factor = (self.factor / 2.0).max(FACTOR_MIN);
+        }
+    }
+
+    fn open(&mut self, now_us: i64) {
+        self.breaker = Breaker::Open { until_us: now_us + self.open_for_us };
+        self.open_for_us = (self.open_for_us * 2).min(OPEN_MAX_US);
+    }
+
+    fn recover(&mut self, now_us: i64) {
+        let minutes = (now_us - self.recovered_us).clamp(0, 60_000_000) as f64 / 60e6;
+        self.recovered_us = now_us;
+        let clean = self.recent.len() == RECENT && self.recent.iter().all(|(sign, _)| *sign == Sign::Healthy);
+        let rate = if clean { RECOVERY_WHEN_CLEAN } else { RECOVERY_PER_MINUTE };
+        self.factor = (self.factor + minutes * rate).min(1.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: i64 = 1_000_000;
+
+    #[test]
+    fn a_few_failures_are_weather_many_slow_down_and_most_break() {
+        let mut pace = Pace::default();
+        for turn in 0..200 {
+            let sign = if turn % 10 == 0 { Sign::Strained } else { Sign::Healthy };
+            pace.answered(turn * SECOND, 20_000, sign);
+        }
+        assert_eq!((pace.factor(), pace.breaker()), (1.0, Breaker::Closed));
+        for turn in 200..205 {
+            pace.answered(turn * SECOND, 20_000, Sign::Strained);
+        }
+        assert!(pace.factor() < 0.3 && pace.breaker() == Breaker::Closed, "{pace:?}");
+        for turn in 205..212 {
+            pace.answered(turn * SECOND, 20_000, Sign::Strained);
+        }
+        assert!(matches!(pace.breaker(), Breaker::Open { .. }));
+    }
+
+    #[test]
+    fn a_canary_decides_whether_the_breaker_closes() {
+        let mut pace = Pace::default();
+        for turn in 0..10 {
+            pace.answered(turn, 1, Sign::Strained);
+        }
+        let Breaker::Open { until_us } = pace.breaker() else { panic!("{pace:?}") };
+        assert_eq!(pace.ready_us(until_us - 1), Some(until_us));
+        assert!(pace.ready_us(until_us).is_some_and(|at| at <= until_us));
+        pace.sent();
+        assert_eq!(pace.ready_us(until_us), None, "one call at a time");
+        pace.answered(until_us + 1, 1, Sign::Strained);
+        let Breaker::Open { until_us: second } = pace.breaker() else { panic!("{pace:?}") };
+        assert_eq!(second, until_us + 1 + 2 * OPEN_FIRST_US, "longer each time");
+        pace.ready_us(second);
+        pace.sent();
+        pace.answered(second, 1, Sign::Healthy);
+        assert_eq!(pace.breaker(), Breaker::Closed);
+    }
+
+    #[test]
+    fn slow_answers_slow_us_down_and_the_rate_comes_back() {
+        let mut pace = Pace::default();
+        for turn in 0..40 {
+            pace.answered(turn * SECOND, 50_000, Sign::Healthy);
+        }
+        for turn in 40..50 {
+            pace.answered(turn * SECOND, 3_000_000, Sign::Healthy);
+        }
+        assert!(pace.factor() <= 0.25 && pace.breaker() == Breaker::Closed, "{pace:?}");
+        for turn in 50..300 {
+            pace.answered(turn * SECOND, 50_000, Sign::Healthy);
+        }
+        assert_eq!(pace.factor(), 1.0);
+        pace.freeze(400 * SECOND);
+        assert_eq!(pace.ready_us(300 * SECOND), Some(400 * SECOND));
+    }
+}

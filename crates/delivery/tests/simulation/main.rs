@@ -1,0 +1,47 @@
+//! The dispatcher in virtual time: an EMR that fails in every way, a process that is killed at any await, two nodes that fight
+//! for the lease, clocks that jump. Each seed is one history; `WEIR_SIM_SEEDS` (default 200) and `WEIR_SIM_SEED` change the run.
+
+mod book;
+mod emr;
+mod story;
+
+use story::{Story, run};
+
+fn seeds() -> std::ops::Range<u64> {
+    let number = |name: &str| std::env::var_os(name).and_then(|text| text.to_str()?.parse().ok());
+    match (number("WEIR_SIM_SEED"), number("WEIR_SIM_SEEDS")) {
+        (Some(seed), _) => seed..seed + 1,
+        (None, count) => 0..count.unwrap_or(200),
+    }
+}
+
+#[test]
+fn nothing_is_lost_doubled_or_out_of_order_and_the_rate_holds() {
+    for seed in seeds() {
+        run(&Story { seed, patients: 8, changes: 60, kills: 4, faults: true, ..Story::default() });
+    }
+}
+
+#[test]
+fn two_nodes_that_fight_for_the_lease_do_no_harm() {
+    for seed in seeds().step_by(4) {
+        run(&Story { seed, patients: 6, changes: 40, kills: 3, faults: true, nodes: 2, ..Story::default() });
+    }
+}
+
+#[test]
+fn a_backlog_is_drained_in_time_and_the_estimate_is_right() {
+    let story = Story { seed: 7, patients: 400, changes: 2_000, outage_s: 7_200, rate: 5, ..Story::default() };
+    let told = run(&story);
+    let ideal = told.backlog as f64 / told.allowed_per_s;
+    assert!(told.drained_s <= 1.10 * ideal, "{told:?}: {ideal} s would be ideal");
+    assert!((told.eta_s - told.drained_s).abs() <= 0.10 * told.drained_s, "{told:?}");
+    assert!(told.utilisation >= 0.95, "{told:?}");
+}
+
+#[test]
+fn no_call_is_made_outside_its_window() {
+    for seed in seeds().take(20) {
+        run(&Story { seed, patients: 8, changes: 60, kills: 2, faults: true, windows: true, ..Story::default() });
+    }
+}
