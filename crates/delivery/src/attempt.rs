@@ -6,7 +6,7 @@ use crate::gate::{Call, Calls, Gate};
 use crate::intent::{Delivered, Intent, Problem, State};
 use crate::jitter::Random;
 use crate::pace::Sign;
-use crate::prepare::{Sending, split};
+use crate::prepare::{self, Sending, split};
 use crate::spec::Spec;
 use engine::{Error, Keep};
 use fhir::json;
@@ -16,7 +16,7 @@ use std::time::Duration;
 use store::{AuditRecord, ClaimChange, StateChange};
 
 /// The longest pause between two tries.
-const BACKOFF_MAX_US: u64 = 900_000_000;
+pub(crate) const BACKOFF_MAX_US: i64 = 900_000_000;
 /// Codes of the Tasks that are made for people.
 pub const TASK_SYSTEM: &str = "urn:weir:delivery";
 
@@ -87,7 +87,9 @@ impl<B: Book> Shared<B> {
         mut call: Call,
         low_water: u64,
     ) -> Result<(After, Sign), Error> {
-        let is_probe = intent.state == State::Probe;
+        // Changes and deletions of what is known to be there may be repeated once the first can no longer take effect.
+        let is_create = sending.item.remote.is_none() && sending.item.body.is_some();
+        let is_probe = intent.state == State::Probe && is_create;
         intent.state = State::InFlight;
         intent.attempts += u32::from(!is_probe);
         if !is_probe {
@@ -144,15 +146,15 @@ impl<B: Book> Shared<B> {
                     seq: intent.sending,
                     group: intent.group.clone(),
                     deleted: sending.item.body.is_none(),
-                    // A probe may have found an older content than the one prepared now.
+                    // What a probe has found may have an older content than the one prepared now.
                     hash: if intent.sending == sending.seq { sending.hash } else { 0 },
                 };
                 return self.done(&intent, sending, &there).await;
             }
             Outcome::Retry { problem, after } => {
                 let exponent = intent.attempts.saturating_sub(1).min(20);
-                let jitter = self.random.below((1_000_000_u64 << exponent).min(BACKOFF_MAX_US));
-                let wait = after.map_or(jitter, |after| u64::try_from(after.as_micros()).unwrap_or(BACKOFF_MAX_US));
+                let jitter = self.random.below((1_000_000_u64 << exponent).min(BACKOFF_MAX_US.unsigned_abs()));
+                let wait = after.map_or(jitter, |after| u64::try_from(after.as_micros()).unwrap_or(u64::MAX));
                 next.state = State::Retry;
                 next.probes = 0;
                 next.not_before_us = now.saturating_add_unsigned(wait);
@@ -165,6 +167,12 @@ impl<B: Book> Shared<B> {
             }
             Outcome::Refused(problem) => {
                 next.state = State::Dead;
+                problem
+            }
+            Outcome::Gone(problem) => {
+                self.forget(&intent).await?;
+                next.state = State::Retry;
+                next.not_before_us = now;
                 problem
             }
         };
@@ -183,12 +191,7 @@ impl<B: Book> Shared<B> {
     }
 
     async fn done(&self, intent: &Intent, sending: &Sending, there: &Delivered) -> Result<After, Error> {
-        let idmap = StateChange {
-            space: self.spec.space("idmap"),
-            key: intent.key.clone(),
-            value: serde_json::to_vec(there).ok(),
-        };
-        let mut rows = vec![idmap, self.no_intent_row(intent.no)];
+        let mut rows = vec![self.idmap_row(&intent.key, there), self.no_intent_row(intent.no)];
         let newest = match split(&intent.key) {
             Some((ty, id)) => self.book.current(ty, id).await?,
             None => None,
@@ -201,6 +204,18 @@ impl<B: Book> Shared<B> {
         rows.extend(again.as_ref().map(|again| self.intent_row(again)));
         self.keep(rows, vec![self.record(intent, sending, 200)]).await?;
         Ok(After::Done { again })
+    }
+
+    /// The destination does not have it any more.
+    async fn forget(&self, intent: &Intent) -> Result<(), Error> {
+        let Some(known) = prepare::delivered(&self.book, &self.spec, &intent.key).await? else { return Ok(()) };
+        let there = Delivered { deleted: true, hash: 0, ..known };
+        self.keep(vec![self.idmap_row(&intent.key, &there)], Vec::new()).await
+    }
+
+    fn idmap_row(&self, key: &str, there: &Delivered) -> StateChange {
+        let value = serde_json::to_vec(there).ok();
+        StateChange { space: self.spec.space("idmap"), key: key.to_owned(), value }
     }
 
     fn record(&self, intent: &Intent, sending: &Sending, status: u16) -> AuditRecord {
@@ -247,7 +262,7 @@ fn task(identifier: &str, focus: &str, text: &str) -> Value {
 
 fn signs(outcome: &Outcome) -> (Sign, Option<Duration>) {
     match outcome {
-        Outcome::Done(_) | Outcome::Refused(_) => (Sign::Healthy, None),
+        Outcome::Done(_) | Outcome::Refused(_) | Outcome::Gone(_) => (Sign::Healthy, None),
         Outcome::Retry { problem, .. } if problem.status == 401 => (Sign::Unauthorised, None),
         // Not there in time for its probe: ours, not the destination's.
         Outcome::Retry { problem, after } => match problem.status {

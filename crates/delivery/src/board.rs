@@ -26,6 +26,8 @@ struct Slot {
     priority: u8,
     /// Waits for the delivery of another resource.
     blocked: bool,
+    /// A change of its resource that came while it was in flight; holds the place in the log.
+    held: Option<u64>,
 }
 
 fn name(state: State) -> &'static str {
@@ -71,11 +73,28 @@ impl Board {
         let at = line.iter().position(|other| *other > no).unwrap_or(line.len());
         line.insert(at, no);
         let former = line.get(1).copied().filter(|_| at == 0);
-        self.intents.insert(no, Slot { intent, priority, blocked: false });
+        self.intents.insert(no, Slot { intent, priority, blocked: false, held: None });
         if let Some(former) = former {
             self.unschedule(former);
         }
         self.schedule_head(&group);
+    }
+
+    /// Its resource has changed again, with change `seq`, while it is in flight.
+    pub(crate) fn hold(&mut self, no: u64, seq: u64) {
+        if let Some(slot) = self.intents.get_mut(&no)
+            && slot.held.is_none()
+        {
+            slot.held = Some(seq);
+            self.unwritten.insert(seq);
+        }
+    }
+
+    /// The change that came while it was in flight; its intent has to be taken care of now.
+    pub(crate) fn unhold(&mut self, no: u64) -> Option<u64> {
+        let seq = self.intents.get_mut(&no)?.held.take()?;
+        self.unwritten.remove(&seq);
+        Some(seq)
     }
 
     /// Changes an intent and puts it where it now belongs.
@@ -267,6 +286,10 @@ mod tests {
         board.remove(2);
         board.remove(3);
         assert_eq!(board.low_water(7), 7);
+        board.hold(1, 5);
+        board.hold(1, 6);
+        assert_eq!(board.low_water(7), 4);
+        assert_eq!((board.unhold(1), board.unhold(1), board.low_water(7)), (Some(5), None, 7));
     }
 
     #[test]

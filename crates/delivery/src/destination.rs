@@ -15,7 +15,8 @@ pub trait Destination: Send + Sync + std::fmt::Debug {
     /// Writes or deletes the resource.
     fn deliver<'a>(&'a self, item: &'a Item, calls: &'a Calls) -> Async<'a, Outcome>;
 
-    /// After an attempt whose outcome is unknown: is it there? [`Found::No`] allows to write it again.
+    /// After a creation whose outcome is unknown: is it there, by its identifier? [`Found::No`] allows to write it again.
+    /// Not asked for changes and deletions, which are repeated after [`Destination::quiesce`].
     fn probe<'a>(&'a self, item: &'a Item, calls: &'a Calls) -> Async<'a, Found>;
 
     /// How long a request may still take effect after its connection has died.
@@ -63,6 +64,8 @@ pub enum Outcome {
     Refused(Problem),
     /// Perhaps written.
     Unknown(Problem),
+    /// What it was to change is not there any more: it is created again.
+    Gone(Problem),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! The loop of one destination: follows the change log, picks who is next, and starts attempts.
 
-use crate::attempt::{After, Shared};
+use crate::attempt::{After, BACKOFF_MAX_US, Shared};
 use crate::board::Board;
 use crate::book::Book;
 use crate::destination::Destination;
@@ -35,6 +35,9 @@ const PUBLISH_EVERY: Duration = Duration::from_millis(250);
 /// Calls remembered for the rate that is shown and for quotas.
 const REMEMBER_CALLS: usize = 2_000;
 
+/// An attempt that has come back: its intent and how it stands.
+type Finished = (u64, Result<(After, Sign), Error>);
+
 /// One destination's loop. It ends when its lease is lost or the store is closed.
 #[derive(Debug)]
 pub struct Dispatcher<B: Book> {
@@ -43,8 +46,8 @@ pub struct Dispatcher<B: Book> {
     /// The last change that was looked at.
     planned: u64,
     in_flight: usize,
-    finished: mpsc::UnboundedReceiver<(u64, Result<(After, Sign), Error>)>,
-    finish: mpsc::UnboundedSender<(u64, Result<(After, Sign), Error>)>,
+    finished: mpsc::UnboundedReceiver<Finished>,
+    finish: mpsc::UnboundedSender<Finished>,
     commands: mpsc::Receiver<Command>,
     to_write: mpsc::Receiver<WriteDown>,
     /// Attempts in flight: they end with the dispatcher.
@@ -170,10 +173,15 @@ impl<B: Book> Dispatcher<B> {
             after = last.clone();
             for (_, row) in rows {
                 let Ok(mut intent) = serde_json::from_slice::<Intent>(&row) else { continue };
-                if intent.state == State::InFlight {
-                    intent.state = State::Probe;
-                    intent.probes = 0;
-                    intent.not_before_us = now + quiesce;
+                // Times of an earlier process are not trusted: the clock may have been set since.
+                match intent.state {
+                    State::InFlight | State::Probe => {
+                        intent.state = State::Probe;
+                        intent.probes = 0;
+                        intent.not_before_us = now + quiesce;
+                    }
+                    State::Retry => intent.not_before_us = intent.not_before_us.min(now + BACKOFF_MAX_US),
+                    State::Pending | State::Dead => {}
                 }
                 let priority = self.priority(&intent.key).await?;
                 self.board.add(intent, priority, true);
@@ -226,7 +234,11 @@ impl<B: Book> Dispatcher<B> {
                 // Somebody has changed what was refused.
                 self.board.update(no, revive);
                 rows.extend(self.board.get(no).map(|intent| shared.intent_row(intent)));
-            } else if state != State::InFlight && no != change.seq {
+            } else if state == State::InFlight {
+                if change.seq > sending {
+                    self.board.hold(no, change.seq);
+                }
+            } else if no != change.seq {
                 self.counted.coalesced += 1;
                 self.superseded.push(superseded(&shared.spec, change, &key, now));
             }
@@ -357,20 +369,30 @@ impl<B: Book> Dispatcher<B> {
     async fn finish_one(&mut self, no: u64, (after, sign): (After, Sign)) -> Result<(), Error> {
         self.in_flight -= 1;
         self.counted.failed += u64::from(sign != Sign::Healthy);
+        let held = self.board.unhold(no);
         match after {
             After::Done { again } => {
                 self.counted.delivered += 1;
-                self.board.remove(no);
-                if let Some(again) = again {
+                let Some(done) = self.board.remove(no) else { return Ok(()) };
+                let written = again.is_some();
+                // The change may have come after the attempt looked for one.
+                let held = held.map(|seq| Intent::new(seq, done.key, done.group, self.shared.gate.steady.now_us()));
+                if let Some(again) = again.or(held) {
                     let priority = self.priority(&again.key).await?;
-                    self.board.add(again, priority, true);
+                    self.board.add(again, priority, written);
                 }
             }
             After::Changed(changed) => {
                 self.board.written(no);
                 let now = self.shared.gate.steady.now_us();
                 self.counted.last_problem = changed.problem.clone().map(|problem| (now, problem));
+                let changed_meanwhile = changed.state == State::Dead && held.is_some();
                 self.board.update(no, |intent| *intent = changed);
+                if changed_meanwhile {
+                    self.board.update(no, revive);
+                    let row = self.board.get(no).map(|intent| self.shared.intent_row(intent));
+                    self.shared.keep(row.into_iter().collect(), Vec::new()).await?;
+                }
             }
         }
         Ok(())

@@ -7,6 +7,7 @@
 mod attempt;
 mod board;
 mod book;
+mod desk;
 mod destination;
 mod dispatcher;
 mod gate;
@@ -22,6 +23,7 @@ mod window;
 
 pub use attempt::TASK_SYSTEM;
 pub use book::{Book, EngineBook};
+pub use desk::Desk;
 pub use destination::{Async, Destination, Found, Identifier, Item, Outcome};
 pub use dispatcher::Dispatcher;
 pub use gate::{Call, Calls};

@@ -52,7 +52,7 @@ impl Window {
             let Ok(day) = date.checked_add(offset.days()) else { continue };
             for time in [self.from, self.until] {
                 let ambiguous = self.zone.to_ambiguous_timestamp(day.to_datetime(time));
-                out.extend(ambiguous.clone().earlier());
+                out.extend(ambiguous.earlier());
                 out.extend(ambiguous.later());
             }
         }

@@ -12,6 +12,11 @@ impl Secret {
         Secret(Zeroizing::new(text))
     }
 
+    /// The clear text, for the header of a request. Never for a log or an error.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
     /// Compares in constant time.
     pub fn is(&self, candidate: &str) -> bool {
         same(self.0.as_bytes(), candidate.as_bytes())

@@ -68,31 +68,31 @@ impl Emr {
         (inner.random >> 33) % bound
     }
 
-    fn commit(&self, request: &Request) -> String {
+    /// The id; `None` when what it was to change is not there.
+    fn commit(&self, request: &Request) -> Option<String> {
         let mut inner = self.inner.lock().unwrap();
         match &request.id {
             Some(id) => {
-                let mut backwards = 0;
-                if let Some(entry) = inner.entries.iter_mut().find(|entry| entry.id == *id) {
-                    backwards = usize::from(entry.marker > request.marker && !request.delete);
-                    entry.marker = request.marker.max(entry.marker);
-                    entry.deleted |= request.delete;
-                }
+                let live = |entry: &&mut Entry| entry.id == *id && !entry.deleted;
+                let entry = inner.entries.iter_mut().find(live)?;
+                let backwards = usize::from(entry.marker > request.marker && !request.delete);
+                entry.marker = request.marker.max(entry.marker);
+                entry.deleted |= request.delete;
                 inner.backwards += backwards;
-                id.clone()
+                Some(id.clone())
             }
             None => {
                 let id = format!("e{}", inner.entries.len());
                 let (key, marker) = (request.key.clone(), request.marker);
                 inner.created.push(key.clone());
                 inner.entries.push(Entry { key, id: id.clone(), marker, deleted: false });
-                id
+                Some(id)
             }
         }
     }
 
     fn find(&self, key: &str) -> Option<Entry> {
-        self.inner.lock().unwrap().entries.iter().find(|entry| entry.key == key).cloned()
+        self.inner.lock().unwrap().entries.iter().find(|entry| entry.key == key && !entry.deleted).cloned()
     }
 }
 
@@ -193,7 +193,9 @@ impl Destination for Connector {
                 }
             });
             match sent.await {
-                Ok(id) => Outcome::Done(Remote { id, more: Vec::new() }),
+                Ok(Some(id)) => Outcome::Done(Remote { id, more: Vec::new() }),
+                Ok(None) if item.body.is_none() => Outcome::Done(Remote::default()),
+                Ok(None) => Outcome::Gone(Problem::new(404, "not there")),
                 Err(Lost::Refused(problem, after)) => Outcome::Retry { problem, after },
                 Err(Lost::Unknown) => Outcome::Unknown(Problem::new(0, "connection lost")),
             }
@@ -205,8 +207,6 @@ impl Destination for Connector {
             let _call = calls.next().await;
             let key = item.key.clone();
             match self.send(move |emr| Reply::Now(emr.find(&key))).await {
-                // A change of what was there before cannot be seen by its key: it is written again.
-                Ok(Some(_)) if item.remote.is_some() => Found::No,
                 Ok(Some(entry)) => Found::Yes(Remote { id: entry.id, more: Vec::new() }),
                 Ok(None) => Found::No,
                 Err(_) => Found::Unknown(Problem::new(503, "lookup")),

@@ -1,7 +1,7 @@
 //! One history: writes at random times, kills, takeovers, outages; and what must hold at its end.
 
 use crate::book::MemoryBook;
-use crate::emr::{Connector, Emr, copies};
+use crate::emr::{Connector, Emr, Entry, copies};
 use delivery::{Dispatcher, Handle, Limit, Rule, Rules, Spec, Window, Windows};
 use fhir::defs::r4;
 use std::collections::HashMap;
@@ -263,31 +263,43 @@ impl World {
             let open = self.nodes[0].book.rows("/intent");
             let done = self.status().is_some_and(|status| status.depth == 0 && status.in_flight == 0);
             // A new process has published nothing yet when its numbers are still zero: ask the disk too.
-            if done && open == 0 && self.all_there() {
+            if done && open == 0 && self.missing().is_empty() {
                 return;
             }
-            assert!(Instant::now() < limit, "seed {}: not drained: {:?}", self.story.seed, self.status());
+            assert!(
+                Instant::now() < limit,
+                "seed {}: missing {:?}, {:?}",
+                self.story.seed,
+                self.missing(),
+                self.status()
+            );
         }
     }
 
-    fn all_there(&self) -> bool {
+    /// What is not at the EMR as it is here.
+    fn missing(&self) -> Vec<String> {
         let entries = self.emr.entries();
-        let by_key: HashMap<&str, &crate::emr::Entry> =
-            entries.iter().map(|entry| (entry.key.as_str(), entry)).collect();
-        self.nodes[0].book.newest().iter().all(|newest| {
-            let name = r4().ty(newest.resource.ty).name;
-            let entry = by_key.get(format!("{name}/{}", newest.resource.id).as_str()).copied();
-            match newest.resource.op {
+        // The last of a key: earlier ones may have been deleted.
+        let by_key: HashMap<&str, &Entry> = entries.iter().map(|entry| (entry.key.as_str(), entry)).collect();
+        let mut missing = Vec::new();
+        for newest in self.nodes[0].book.newest() {
+            let key = format!("{}/{}", r4().ty(newest.resource.ty).name, newest.resource.id);
+            let entry = by_key.get(key.as_str()).copied();
+            let there = match newest.resource.op {
                 Op::Delete => entry.is_none_or(|entry| entry.deleted),
                 _ => entry.is_some_and(|entry| entry.marker == marker(&newest.resource.json) && !entry.deleted),
+            };
+            if !there {
+                missing.push(format!("{key} at {:?} {}, there {entry:?}", newest.resource.op, newest.seq));
             }
-        })
+        }
+        missing
     }
 
+    /// What must hold besides that nothing is missing.
     fn check(&self) {
         let seed = self.story.seed;
         let entries = self.emr.entries();
-        assert!(self.all_there(), "seed {seed}: something is lost");
         for (key, count) in copies(&entries) {
             // A resource that was deleted and comes back is a new one there.
             let live = entries.iter().filter(|entry| entry.key == key && !entry.deleted).count();

@@ -1,0 +1,120 @@
+//! Requests to an EMR. Each waits for its turn first, and what its failure means for the request is told exactly.
+
+use delivery::{Calls, Problem};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use reqwest::{Method, RequestBuilder};
+use std::time::Duration;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Answers longer than this are cut: they are for ids and messages.
+const ANSWER_BYTES_MAX: usize = 4 << 20;
+/// A `Retry-After` of a server that is out of its mind.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(86_400);
+
+/// The one constructor of HTTP clients for EMRs. `timeout` bounds a whole request.
+pub fn client(timeout: Duration) -> reqwest::Result<reqwest::Client> {
+    reqwest::Client::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(timeout)
+        // An EMR that redirects a write is set up wrong; following would lose the method.
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+}
+
+/// How a connector shows who it is.
+#[derive(Clone, Debug)]
+pub enum Auth {
+    None,
+    /// A fixed bearer token.
+    Bearer(seal::Secret),
+}
+
+/// A base URL and what requests to it carry.
+#[derive(Clone, Debug)]
+pub struct Http {
+    client: reqwest::Client,
+    /// Without a slash at its end.
+    base: String,
+    auth: Auth,
+}
+
+/// An answer, whatever its status.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: Vec<u8>,
+    /// What it asks for in `Retry-After`, in seconds.
+    pub retry_after: Option<Duration>,
+}
+
+/// No whole answer came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lost {
+    /// The request cannot have reached the server.
+    NotSent(Problem),
+    /// It may have.
+    Unknown(Problem),
+    /// The dispatcher is ending: nothing was sent.
+    Ending,
+}
+
+impl Http {
+    pub fn new(client: reqwest::Client, base: &str, auth: Auth) -> Http {
+        Http { client, base: base.trim_end_matches('/').to_owned(), auth }
+    }
+
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// A request for JSON; `path` begins with a slash.
+    pub fn request(&self, method: Method, path: &str, body: Option<Vec<u8>>) -> RequestBuilder {
+        let mut request = self.client.request(method, format!("{}{path}", self.base));
+        request = request.header(ACCEPT, "application/fhir+json");
+        if let Auth::Bearer(token) = &self.auth {
+            request = request.header(AUTHORIZATION, format!("Bearer {}", token.expose()));
+        }
+        match body {
+            Some(body) => request.header(CONTENT_TYPE, "application/fhir+json").body(body),
+            None => request,
+        }
+    }
+
+    /// Waits for its turn, sends, and reads the answer.
+    pub async fn send(&self, calls: &Calls, request: RequestBuilder) -> Result<Answer, Lost> {
+        let Some(call) = calls.next().await else { return Err(Lost::Ending) };
+        let answer = exchange(request).await;
+        drop(call);
+        answer
+    }
+}
+
+async fn exchange(request: RequestBuilder) -> Result<Answer, Lost> {
+    // The error's own text would repeat the URL, and with it ids.
+    let mut response = request.send().await.map_err(|error| {
+        let text = || Problem::new(0, reason(&error));
+        // Before the connection stands, nothing of the request can have left.
+        if error.is_connect() || error.is_builder() { Lost::NotSent(text()) } else { Lost::Unknown(text()) }
+    })?;
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    let mut body = Vec::new();
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if body.len() + chunk.len() <= ANSWER_BYTES_MAX => body.extend_from_slice(&chunk),
+            Ok(_) => break,
+            Err(error) => return Err(Lost::Unknown(Problem::new(status, reason(&error)))),
+        }
+    }
+    let retry_after = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    let retry_after = retry_after.map(|seconds| Duration::from_secs(seconds).min(RETRY_AFTER_MAX));
+    Ok(Answer { status, headers, body, retry_after })
+}
+
+fn reason(error: &reqwest::Error) -> &'static str {
+    match () {
+        () if error.is_timeout() => "no answer in time",
+        () if error.is_connect() => "no connection",
+        () => "the connection broke",
+    }
+}
