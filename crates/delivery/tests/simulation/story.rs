@@ -216,7 +216,7 @@ impl World {
                 );
                 book.write("Patient", &format!("p{patient}"), Op::Update, json, Some(key));
             }
-            9 if n % 3 == 0 => {
+            9 if n.is_multiple_of(3) => {
                 book.write("Appointment", &format!("a{patient}"), Op::Delete, String::new(), None);
             }
             3..6 | 9 => {
