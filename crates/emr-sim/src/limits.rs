@@ -72,8 +72,6 @@ impl Fragile {
         }
         self.last_us = now_us;
         if self.pressure >= CRASH {
-            self.pressure = 0.0;
-            self.recent_us.clear();
             return Strain::Crash;
         }
         let delay = Duration::from_millis((self.pressure * SLOW_MS_PER_PRESSURE) as u64);

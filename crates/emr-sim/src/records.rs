@@ -105,7 +105,7 @@ impl Records {
             id,
             number,
             seq,
-            key: new.key.or_else(|| identifiers(&new.body).next().map(|(_, value)| value.to_owned())),
+            key: new.key.or_else(|| first_identifier(&new.body)),
             patient: new.patient.or_else(|| patient_of(&new.body)),
             created_us: now_us,
             updated_us: now_us,
@@ -156,8 +156,12 @@ impl Records {
         let number = *table.by_id.get(id)?;
         let mut record = table.rows.get(&number)?.clone();
         table.forget(&record);
+        let by_identifier = record.key == first_identifier(&record.body);
         change(&mut record);
-        record.patient = record.patient.or_else(|| patient_of(&record.body));
+        if by_identifier {
+            record.key = first_identifier(&record.body);
+        }
+        record.patient = patient_of(&record.body).or(record.patient);
         record.updated_us = now_us;
         record.version += 1;
         table.index(&record);
@@ -248,6 +252,10 @@ pub(crate) fn identifiers(body: &Value) -> impl Iterator<Item = (&str, &str)> {
     })
 }
 
+fn first_identifier(body: &Value) -> Option<String> {
+    identifiers(body).next().map(|(_, value)| value.to_owned())
+}
+
 /// The id of the patient that a resource belongs to.
 pub(crate) fn patient_of(body: &Value) -> Option<String> {
     let direct = ["patient", "subject", "beneficiary"].into_iter().map(|member| &body[member]["reference"]);
@@ -274,9 +282,9 @@ mod tests {
         assert_eq!(records.keyed("Patient", "k1").len(), 1);
         records.change("Patient", &id, 20, |record| {
             record.body["identifier"][0]["value"] = json!("k2");
-            record.key = None;
         });
         assert!(records.keyed("Patient", "k1").is_empty());
+        assert_eq!(records.keyed("Patient", "k2")[0].key.as_deref(), Some("k2"));
         assert_eq!(records.keyed("Patient", "k2")[0].updated_us, 20);
         assert!(records.remove("Patient", &id) && !records.remove("Patient", &id));
         assert!(records.keyed("Patient", "k2").is_empty());

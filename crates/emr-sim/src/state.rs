@@ -98,6 +98,7 @@ impl Emr {
             tokio::time::sleep(emr.options.outage).await;
             let mut state = emr.state();
             state.crashed = false;
+            state.fragile = Some(Fragile::new(emr.options.fragile_rate_per_s));
             emr.move_door(&state);
         });
     }

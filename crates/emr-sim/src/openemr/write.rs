@@ -47,7 +47,6 @@ pub(super) fn update(emr: &Emr, state: &mut State, request: &Request, resource_t
         Err(reply) => return reply,
     };
     let changed = state.records.change(resource_type, id, emr.clock.wall_us(), |record| {
-        record.key = crate::records::identifiers(&body).next().map(|(_, value)| value.to_owned());
         record.body = body;
     });
     changed

@@ -98,8 +98,6 @@ fn replace(emr: &Emr, state: &mut State, request: &Request, resource_type: &str,
         members.remove("id");
     }
     let changed = state.records.change(resource_type, id, emr.clock.wall_us(), |record| {
-        record.key = crate::records::identifiers(&body).next().map(|(_, value)| value.to_owned());
-        record.patient = None;
         record.body = body;
     });
     changed.map_or_else(|| outcome(404, "not-found", "no such resource"), |record| shown(200, record).committed(id))

@@ -113,12 +113,21 @@ fn status(state: &str) -> &'static str {
     }
 }
 
+/// A state whose meaning is `status`.
+fn state(status: &str) -> &'static str {
+    ["-", "x", "?", "@", ">", "<"].into_iter().find(|state| self::status(state) == status).unwrap_or("-")
+}
+
 /// A row as the lists show it. What staff changed on the screens shows here too.
 fn shown(call: &Call<'_>, record: &Record) -> Value {
     let mut row = if record.row.is_object() { record.row.clone() } else { json!({}) };
     row["pc_eid"] = json!(record.number);
     row["pc_uuid"] = json!(record.id);
     row["puuid"] = json!(record.patient);
+    let shown_status = record.body["status"].as_str().unwrap_or_default();
+    if status(&text(&row["pc_apptstatus"])) != shown_status {
+        row["pc_apptstatus"] = json!(state(shown_status));
+    }
     if let Some(start) = record.body["start"].as_str().filter(|start| start.len() >= 19) {
         row["pc_eventDate"] = json!(start[..10]);
         row["pc_startTime"] = json!(start[11..19]);
