@@ -265,10 +265,14 @@ fn data_key(connection: &Connection, master: &MasterKey) -> Result<DataKey, Stor
 }
 
 fn type_numbers(connection: &Connection, defs: &fhir::defs::Definitions) -> Result<TypeNumbers, StoreError> {
-    let mut insert = connection.prepare("INSERT OR IGNORE INTO types (name) VALUES (?1)")?;
+    // In one transaction: each row by itself would wait for the disk.
+    let transaction = connection.unchecked_transaction()?;
+    let mut insert = transaction.prepare("INSERT OR IGNORE INTO types (name) VALUES (?1)")?;
     for ty in defs.resources() {
         insert.execute([defs.ty(ty).name])?;
     }
+    drop(insert);
+    transaction.commit()?;
     let mut select = connection.prepare("SELECT n, name FROM types")?;
     let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<Vec<_>, _>>()?;
     Ok(TypeNumbers::new(defs, &rows))

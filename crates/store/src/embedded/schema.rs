@@ -61,7 +61,10 @@ pub(crate) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
         "PRAGMA page_size = 8192; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
          PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -16384; PRAGMA secure_delete = OFF;",
     )?;
-    connection.execute_batch(TABLES)?;
+    // In one transaction: each table by itself would wait for the disk.
+    let transaction = connection.unchecked_transaction()?;
+    transaction.execute_batch(TABLES)?;
+    transaction.commit()?;
     Ok(connection)
 }
 
