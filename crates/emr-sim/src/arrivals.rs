@@ -66,7 +66,7 @@ struct Place {
     last: usize,
 }
 
-/// The log. Times of arrivals never decrease: they are taken under the same lock as the number.
+/// The log. Monotonic times of arrivals never decrease.
 #[derive(Debug, Default)]
 pub(crate) struct Log {
     links: Vec<Link>,
@@ -91,6 +91,8 @@ impl Log {
     /// Notes a request whose head has just been read.
     pub(crate) fn arrive(&mut self, at_us: i64, mono_us: u64, method: String, path: String, kind: String) -> u64 {
         let no = self.places.len() as u64 + 1;
+        // Two that arrive at once may get their numbers in the other order.
+        let mono_us = self.times_us.last().map_or(mono_us, |last| mono_us.max(*last));
         let head = self.append(Fact::Arrived { no, at_us, mono_us, method, path, kind });
         self.places.push(Place { head, last: head });
         self.times_us.push(mono_us);

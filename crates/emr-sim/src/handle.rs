@@ -84,12 +84,13 @@ pub(crate) async fn handle(
 }
 
 fn arrive(emr: &Emr, method: &str, target: &str) -> Gate {
-    let mut state = emr.state();
+    // Before the lock: who waits for it has arrived.
     let (wall_us, mono_us) = (emr.clock.wall_us(), emr.clock.mono_us());
-    let no = state.log.arrive(wall_us, mono_us, method.to_owned(), target.to_owned(), kind(target));
-    let strain = state.fragile.as_mut().map_or(Strain::None, |fragile| fragile.arrive(mono_us));
-    let refused = state.minute.as_mut().is_some_and(|minute| minute.refuses(wall_us));
-    Gate { no, strain, refused, losses: state.losses }
+    let mut front = emr.front();
+    let no = front.log.arrive(wall_us, mono_us, method.to_owned(), target.to_owned(), kind(target));
+    let strain = front.fragile.as_mut().map_or(Strain::None, |fragile| fragile.arrive(mono_us));
+    let refused = front.minute.as_mut().is_some_and(|minute| minute.refuses(wall_us));
+    Gate { no, strain, refused, losses: emr.losses() }
 }
 
 /// What a path is about: the resource type, or the last word that is not an id.
@@ -125,17 +126,29 @@ async fn process(emr: Arc<Emr>, gate: Gate, request: Request) -> End {
     if let Strain::Slow(delay) | Strain::Failing(delay) = gate.strain {
         tokio::time::sleep(delay).await;
     }
-    match decide(&emr, gate, &request, &outcome) {
-        Step::End(end) => end,
-        Step::After(delay, reply) => {
+    // A search through everything takes long, and those who arrive meanwhile must be seen.
+    let (task_emr, work) = (Arc::clone(&emr), Work { gate, request, outcome });
+    let decided = tokio::task::spawn_blocking(move || (decide(&task_emr, &work), work)).await;
+    match decided {
+        Ok((Step::End(end), _)) => end,
+        Ok((Step::After(delay, reply), _)) => {
             tokio::time::sleep(delay).await;
             End::Reply(reply)
         }
-        Step::Late(delay) => {
-            tokio::spawn(late(emr, gate, request, outcome, delay));
+        Ok((Step::Late(delay), work)) => {
+            tokio::spawn(late(emr, work, delay));
             End::Close
         }
+        Err(_) => End::Reset,
     }
+}
+
+/// A request that was read, and what its log entry will say.
+#[derive(Debug)]
+struct Work {
+    gate: Gate,
+    request: Request,
+    outcome: Outcome,
 }
 
 /// What is left to do once the state has been changed.
@@ -146,69 +159,65 @@ enum Step {
     Late(Duration),
 }
 
-fn decide(emr: &Emr, gate: Gate, request: &Request, outcome: &Outcome) -> Step {
+fn decide(emr: &Emr, work: &Work) -> Step {
     let mut state = emr.state();
     let state = &mut *state;
-    let refuse = |state: &mut State, reply| Step::End(End::Reply(settle(state, gate.no, outcome, reply)));
-    if state.losses != gate.losses {
-        state.log.settle(gate.no, outcome.clone());
+    let reply = |reply| Step::End(End::Reply(settle(emr, work, reply)));
+    if emr.losses() != work.gate.losses {
+        settle(emr, work, Reply::empty(0));
         return Step::End(End::Reset);
     }
-    if matches!(gate.strain, Strain::Failing(_)) && state.fault_random.chance(0.5) {
-        return refuse(state, Reply::error(500, "Server error"));
+    if matches!(work.gate.strain, Strain::Failing(_)) && state.fault_random.chance(0.5) {
+        return reply(Reply::error(500, "Server error"));
     }
-    if gate.refused {
-        return refuse(state, Reply::empty(429));
+    if work.gate.refused {
+        return reply(Reply::empty(429));
     }
-    let faults = state.faults;
-    match draw(&faults, nature(request), &mut state.fault_random) {
+    let fault = draw(&state.faults, nature(&work.request), &mut state.fault_random);
+    match fault {
+        Fault::None => reply(answer(emr, state, &work.request)),
         Fault::TooMany(retry_after_s) => {
-            let reply = Reply::error(429, "Too Many Requests");
-            let wait = retry_after_s.map(|seconds| seconds.to_string());
-            refuse(state, wait.into_iter().fold(reply, |reply, wait| reply.header("retry-after", wait)))
+            let refused = Reply::error(429, "Too Many Requests");
+            reply(match retry_after_s {
+                Some(seconds) => refused.header("retry-after", seconds.to_string()),
+                None => refused,
+            })
         }
-        Fault::ServerError(status) => refuse(state, Reply::error(status, "Server error")),
-        Fault::HalfClose { done: false } => {
-            state.log.settle(gate.no, outcome.clone());
-            Step::End(End::HalfClose)
-        }
-        Fault::Late(delay) => {
-            state.log.settle(gate.no, outcome.clone());
-            state.late += 1;
-            Step::Late(delay)
-        }
-        Fault::None => {
-            let reply = answer(emr, state, request);
-            Step::End(End::Reply(settle(state, gate.no, outcome, reply)))
-        }
-        Fault::Stall(delay) => {
-            let reply = answer(emr, state, request);
-            Step::After(delay, settle(state, gate.no, outcome, reply))
-        }
-        Fault::HalfClose { done: true } => {
-            silent(emr, state, gate, request, outcome);
+        Fault::ServerError(status) => reply(Reply::error(status, "Server error")),
+        Fault::Stall(delay) => Step::After(delay, settle(emr, work, answer(emr, state, &work.request))),
+        Fault::HalfClose { done } => {
+            if done {
+                silent(emr, state, work);
+            } else {
+                settle(emr, work, Reply::empty(0));
+            }
             Step::End(End::HalfClose)
         }
         Fault::Drop { reset } => {
-            silent(emr, state, gate, request, outcome);
+            silent(emr, state, work);
             Step::End(if reset { End::Reset } else { End::Close })
+        }
+        Fault::Late(delay) => {
+            settle(emr, work, Reply::empty(0));
+            state.late += 1;
+            Step::Late(delay)
         }
     }
 }
 
 /// Does what a request asks for, and keeps the answer.
-fn silent(emr: &Emr, state: &mut State, gate: Gate, request: &Request, outcome: &Outcome) {
-    let reply = answer(emr, state, request);
-    settle(state, gate.no, outcome, Reply { status: 0, ..reply });
+fn silent(emr: &Emr, state: &mut State, work: &Work) {
+    let reply = answer(emr, state, &work.request);
+    settle(emr, work, Reply { status: 0, ..reply });
 }
 
 /// Does what a request asked for after its connection has ended, unless the EMR went down in between.
-async fn late(emr: Arc<Emr>, gate: Gate, request: Request, outcome: Outcome, delay: Duration) {
+async fn late(emr: Arc<Emr>, work: Work, delay: Duration) {
     tokio::time::sleep(delay).await;
     let mut state = emr.state();
     state.late -= 1;
-    if state.losses == gate.losses {
-        silent(&emr, &mut state, gate, &request, &outcome);
+    if emr.losses() == work.gate.losses {
+        silent(&emr, &mut state, &work);
     }
 }
 
@@ -220,10 +229,14 @@ fn answer(emr: &Emr, state: &mut State, request: &Request) -> Reply {
 }
 
 /// Writes the answer into the log and hands it on.
-fn settle(state: &mut State, no: u64, outcome: &Outcome, reply: Reply) -> Reply {
-    let key = reply.key.clone().or_else(|| outcome.key.clone());
-    let committed = reply.committed.clone();
-    state.log.settle(no, Outcome { key, status: reply.status, committed, body_hash: outcome.body_hash });
+fn settle(emr: &Emr, work: &Work, reply: Reply) -> Reply {
+    let outcome = Outcome {
+        key: reply.key.clone().or_else(|| work.outcome.key.clone()),
+        status: reply.status,
+        committed: reply.committed.clone(),
+        body_hash: work.outcome.body_hash,
+    };
+    emr.front().log.settle(work.gate.no, outcome);
     reply
 }
 
@@ -256,6 +269,20 @@ fn respond(reply: Reply) -> Response<Full<Bytes>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::options::Options;
+
+    #[test]
+    fn arrivals_are_counted_while_the_records_are_busy() -> std::io::Result<()> {
+        let emr = Emr::new(Options::default())?;
+        let busy = emr.state();
+        let numbers = std::thread::scope(|scope| {
+            let arriving = scope.spawn(|| (0..2).map(|_| arrive(&emr, "GET", "/x").no).collect::<Vec<_>>());
+            arriving.join().unwrap_or_default()
+        });
+        drop(busy);
+        assert_eq!(numbers, [1, 2]);
+        Ok(())
+    }
 
     #[test]
     fn kinds_are_types_and_words() {

@@ -5,6 +5,7 @@ use emr_sim::{Faults, Options, Profile, Sim, verify_file};
 use std::error::Error;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Duration;
 
 /// A simulated EMR that is as fragile as you like
@@ -44,8 +45,17 @@ struct Arguments {
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
-    let arguments = Arguments::parse();
+async fn main() -> ExitCode {
+    match run(Arguments::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     if let Some(file) = arguments.verify {
         println!("{} lines, the chain is whole", verify_file(&file)?.lines);
         return Ok(());

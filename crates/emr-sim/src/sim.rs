@@ -95,17 +95,17 @@ impl Sim {
 
     /// Up to `limit` arrivals with a number above `after`.
     pub fn arrivals(&self, after: u64, limit: usize) -> Vec<Arrival> {
-        self.emr.state().log.list(after, limit)
+        self.emr.front().log.list(after, limit)
     }
 
     /// Whether the chain of the arrival log is whole.
     pub fn verify_chain(&self) -> bool {
-        self.emr.state().log.verify()
+        self.emr.front().log.verify()
     }
 
     /// The largest number of arrivals in any sliding window of this length.
     pub fn max_in_window(&self, window: Duration) -> usize {
-        self.emr.state().log.max_in_window(window)
+        self.emr.front().log.max_in_window(window)
     }
 
     /// The records of a type, oldest first. Beside resource types there are `vital` and `message`.
@@ -159,17 +159,22 @@ impl Sim {
     }
 
     pub fn state(&self) -> State {
-        let state = self.emr.state();
         let now_us = self.emr.clock.mono_us();
         let (second, minute) = (Duration::from_secs(1), Duration::from_secs(60));
+        let front = self.emr.front();
+        let (arrivals, last_second) = (front.log.len() as u64, front.log.recent(now_us, second));
+        let (last_minute, max_second) = (front.log.recent(now_us, minute), front.log.max_in_window(second));
+        let max_minute = front.log.max_in_window(minute);
+        drop(front);
+        let state = self.emr.state();
         State {
             profile: self.emr.options.profile.to_string(),
             open: *self.emr.door().borrow(),
-            arrivals: state.log.len() as u64,
-            last_second: state.log.recent(now_us, second),
-            last_minute: state.log.recent(now_us, minute),
-            max_second: state.log.max_in_window(second),
-            max_minute: state.log.max_in_window(minute),
+            arrivals,
+            last_second,
+            last_minute,
+            max_second,
+            max_minute,
             falls: state.falls,
             late: state.late,
             faults: state.faults,

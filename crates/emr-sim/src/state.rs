@@ -10,6 +10,7 @@ use crate::records::Records;
 use parking_lot::{Mutex, MutexGuard};
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::watch;
 
 /// The simulator, shared by its connections.
@@ -18,24 +19,30 @@ pub(crate) struct Emr {
     pub(crate) options: Options,
     pub(crate) clock: Clock,
     state: Mutex<State>,
+    front: Mutex<Front>,
+    /// How often everything in work was lost, by a crash or by being taken down.
+    losses: AtomicU64,
     /// True while the port accepts; a change to false resets every connection.
     door: watch::Sender<bool>,
+}
+
+/// What counts arrivals. It has a lock of its own: a search through everything must not delay the clock of those who arrive.
+#[derive(Debug)]
+pub(crate) struct Front {
+    pub(crate) log: Log,
+    pub(crate) minute: Option<MinuteLimit>,
+    pub(crate) fragile: Option<Fragile>,
 }
 
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) records: Records,
-    pub(crate) log: Log,
     pub(crate) oauth: OAuth,
     pub(crate) faults: Faults,
     pub(crate) random: Random,
     pub(crate) fault_random: Random,
-    pub(crate) minute: Option<MinuteLimit>,
-    pub(crate) fragile: Option<Fragile>,
     /// How often the EMR fell over.
     pub(crate) falls: u64,
-    /// How often everything in work was lost, by a crash or by being taken down.
-    pub(crate) losses: u64,
     /// Late commits that have not been done yet.
     pub(crate) late: usize,
     /// Searches answered, which decides the order of pages that ask for none.
@@ -46,28 +53,45 @@ pub(crate) struct State {
 
 impl Emr {
     pub(crate) fn new(options: Options) -> io::Result<Arc<Emr>> {
+        let front = Front {
+            log: Log::open(options.log_file.as_deref())?,
+            minute: (options.profile == Profile::Strict).then(MinuteLimit::default),
+            fragile: (options.profile == Profile::Fragile).then(|| Fragile::new(options.fragile_rate_per_s)),
+        };
         let state = State {
             records: Records::default(),
-            log: Log::open(options.log_file.as_deref())?,
             oauth: OAuth::default(),
             faults: options.faults,
             random: Random::new(options.seed),
             fault_random: Random::new(options.seed ^ 0x5EED),
-            minute: (options.profile == Profile::Strict).then(MinuteLimit::default),
-            fragile: (options.profile == Profile::Fragile).then(|| Fragile::new(options.fragile_rate_per_s)),
             falls: 0,
-            losses: 0,
             late: 0,
             searches: 0,
             down: false,
             crashed: false,
         };
         let door = watch::Sender::new(true);
-        Ok(Arc::new(Emr { options, clock: Clock::start(), state: Mutex::new(state), door }))
+        Ok(Arc::new(Emr {
+            options,
+            clock: Clock::start(),
+            state: Mutex::new(state),
+            front: Mutex::new(front),
+            losses: AtomicU64::new(0),
+            door,
+        }))
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock()
+    }
+
+    pub(crate) fn front(&self) -> MutexGuard<'_, Front> {
+        self.front.lock()
+    }
+
+    /// Changes when everything in work is lost.
+    pub(crate) fn losses(&self) -> u64 {
+        self.losses.load(Ordering::SeqCst)
     }
 
     pub(crate) fn door(&self) -> watch::Receiver<bool> {
@@ -77,7 +101,7 @@ impl Emr {
     pub(crate) fn set_down(&self, down: bool) {
         let mut state = self.state();
         if down && !state.down {
-            state.losses += 1;
+            self.losses.fetch_add(1, Ordering::SeqCst);
         }
         state.down = down;
         self.move_door(&state);
@@ -91,14 +115,14 @@ impl Emr {
         }
         state.crashed = true;
         state.falls += 1;
-        state.losses += 1;
+        self.losses.fetch_add(1, Ordering::SeqCst);
         self.move_door(&state);
         let emr = Arc::clone(self);
         tokio::spawn(async move {
             tokio::time::sleep(emr.options.outage).await;
+            emr.front().fragile = Some(Fragile::new(emr.options.fragile_rate_per_s));
             let mut state = emr.state();
             state.crashed = false;
-            state.fragile = Some(Fragile::new(emr.options.fragile_rate_per_s));
             emr.move_door(&state);
         });
     }
