@@ -65,7 +65,8 @@ pub(crate) async fn handle(
     }
     let (parts, body) = request.into_parts();
     let Ok(body) = Limited::new(body, MAX_BODY_BYTES).collect().await else { return Err(Dropped) };
-    let request = Request::new(method, &target, parts.headers, body.to_bytes());
+    let mut request = Request::new(method, &target, parts.headers, body.to_bytes());
+    request.secure = emr.options.tls.is_some();
     // In a task of its own: a worker of the EMR goes on when its client has gone away.
     let end = tokio::spawn(process(Arc::clone(&emr), gate, request)).await.map_err(|_| Dropped)?;
     match end {
@@ -173,7 +174,8 @@ fn decide(emr: &Emr, work: &Work) -> Step {
     if work.gate.refused {
         return reply(Reply::empty(429));
     }
-    let fault = draw(&state.faults, nature(&work.request), &mut state.fault_random);
+    let faults = emr.front().faults;
+    let fault = draw(&faults, nature(&work.request), &mut state.fault_random);
     match fault {
         Fault::None => reply(answer(emr, state, &work.request)),
         Fault::TooMany(retry_after_s) => {

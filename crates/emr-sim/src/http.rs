@@ -12,14 +12,17 @@ pub(crate) struct Request {
     pub(crate) query: Vec<(String, String)>,
     pub(crate) headers: HeaderMap,
     pub(crate) body: bytes::Bytes,
+    /// Whether it came through TLS.
+    pub(crate) secure: bool,
 }
 
 impl Request {
+    /// A request that did not come through TLS.
     pub(crate) fn new(method: String, target: &str, headers: HeaderMap, body: bytes::Bytes) -> Request {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let segments = path.split('/').filter(|part| !part.is_empty()).map(decode).collect();
         let query = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
-        Request { method, path: path.to_owned(), segments, query, headers, body }
+        Request { method, path: path.to_owned(), segments, query, headers, body, secure: false }
     }
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
@@ -42,7 +45,8 @@ impl Request {
 
     /// `http://host`, as the client named it.
     pub(crate) fn origin(&self) -> String {
-        format!("http://{}", self.header("host").unwrap_or("localhost"))
+        let scheme = if self.secure { "https" } else { "http" };
+        format!("{scheme}://{}", self.header("host").unwrap_or("localhost"))
     }
 }
 

@@ -20,9 +20,10 @@ mod search;
 mod serve;
 mod sim;
 mod state;
+mod tls;
 mod wire;
 
 pub use arrivals::{Arrival, Verified, verify_file};
-pub use options::{Faults, OptionError, Options, Profile};
+pub use options::{Faults, OptionError, Options, Profile, Tls};
 pub use records::Record;
 pub use sim::{Sim, State};

@@ -1,7 +1,7 @@
 //! `emr-sim`: the simulator as a program.
 
 use clap::Parser;
-use emr_sim::{Faults, Options, Profile, Sim, verify_file};
+use emr_sim::{Faults, Options, Profile, Sim, Tls, verify_file};
 use std::error::Error;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -39,6 +39,12 @@ struct Arguments {
     /// Let everyone in without a token
     #[arg(long)]
     no_oauth: bool,
+    /// Certificate of the EMR's port, a PEM file
+    #[arg(long, requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// Its key, a PEM file
+    #[arg(long, requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
     /// Check the chain of an arrival log and end
     #[arg(long, value_name = "FILE")]
     verify: Option<PathBuf>,
@@ -61,6 +67,13 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         return Ok(());
     }
     let faults = arguments.faults.iter().try_fold(Faults::default(), |faults, text| faults.with(text))?;
+    let tls = match (&arguments.tls_cert, &arguments.tls_key) {
+        (Some(certificate), Some(key)) => {
+            Some(Tls { certificate_pem: std::fs::read(certificate)?, key_pem: std::fs::read(key)? })
+        }
+        _ => None,
+    };
+    let scheme = if tls.is_some() { "https" } else { "http" };
     let sim = Sim::start(Options {
         profile: arguments.profile,
         listen: arguments.listen,
@@ -71,10 +84,14 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         seed: arguments.seed,
         log_file: arguments.log,
         oauth_required: !arguments.no_oauth,
+        tls,
     })
     .await?;
-    println!("{} at http://{}", arguments.profile, sim.address());
-    println!("page at http://{}/sim/", sim.control_address().unwrap_or(sim.address()));
+    println!("{} at {scheme}://{}", arguments.profile, sim.address());
+    match sim.control_address() {
+        Some(address) => println!("page at http://{address}/sim/"),
+        None => println!("page at {scheme}://{}/sim/", sim.address()),
+    }
     tokio::signal::ctrl_c().await?;
     sim.stop().await;
     Ok(())

@@ -26,6 +26,21 @@ pub struct Options {
     pub log_file: Option<PathBuf>,
     /// Whether requests need a token; without, everything is allowed and the token endpoint gives a token to anyone.
     pub oauth_required: bool,
+    /// Certificate of the EMR's port; the control port speaks no TLS.
+    pub tls: Option<Tls>,
+}
+
+/// A certificate chain and its key.
+#[derive(Clone)]
+pub struct Tls {
+    pub certificate_pem: Vec<u8>,
+    pub key_pem: Vec<u8>,
+}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tls")
+    }
 }
 
 impl Default for Options {
@@ -40,6 +55,7 @@ impl Default for Options {
             seed: 1,
             log_file: None,
             oauth_required: true,
+            tls: None,
         }
     }
 }
@@ -101,7 +117,7 @@ pub enum OptionError {
     Profile(String),
     #[error(
         "unknown fault `{0}`: NAME=NUMBER with one of commit_then_drop, late_commit, late_commit_max_ms, too_many, \
-         server_error, stall, stall_ms, half_close, token_drop, token_ttl_s"
+         server_error, stall, stall_ms, half_close, bad_tls, token_drop, token_ttl_s"
     )]
     Fault(String),
 }
@@ -135,6 +151,8 @@ pub struct Faults {
     pub stall_ms: u64,
     /// Requests after which the EMR closes its sending side without an answer; half of them were done.
     pub half_close: f64,
+    /// Connections whose TLS handshake fails. No request arrives by them; a port without TLS has none.
+    pub bad_tls: f64,
     /// Token requests that are done (a refresh token is used up) and not answered.
     pub token_drop: f64,
     /// Life of access tokens in seconds; 0 leaves OpenEMR's own (300 for systems, 3,600 for users).
@@ -152,6 +170,7 @@ impl Default for Faults {
             stall: 0.0,
             stall_ms: 2_000,
             half_close: 0.0,
+            bad_tls: 0.0,
             token_drop: 0.0,
             token_ttl_s: 0,
         }

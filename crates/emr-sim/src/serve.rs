@@ -3,6 +3,7 @@
 use crate::control;
 use crate::handle::{Dropped, handle};
 use crate::state::Emr;
+use crate::tls;
 use crate::wire::{Breaker, Wire};
 use bytes::Bytes;
 use http_body_util::Full;
@@ -14,13 +15,15 @@ use hyper_util::rt::TokioIo;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
 
 /// How long a failed accept or bind is waited out.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Serves the EMR until the task is aborted. While the door is shut there is no listener, so that connections are refused.
-pub(crate) async fn emr(emr: Arc<Emr>, first: TcpListener, address: SocketAddr) {
+pub(crate) async fn emr(emr: Arc<Emr>, first: TcpListener, address: SocketAddr, acceptor: Option<TlsAcceptor>) {
     let mut door = emr.door();
     let mut listener = Some(first);
     loop {
@@ -44,7 +47,7 @@ pub(crate) async fn emr(emr: Arc<Emr>, first: TcpListener, address: SocketAddr) 
         tokio::select! {
             _ = door.changed() => {}
             accepted = open.accept() => match accepted {
-                Ok((stream, _)) => { tokio::spawn(connection(Arc::clone(&emr), stream)); }
+                Ok((stream, _)) => { tokio::spawn(connection(Arc::clone(&emr), stream, acceptor.clone())); }
                 Err(_) => tokio::time::sleep(PAUSE).await,
             }
         }
@@ -52,25 +55,35 @@ pub(crate) async fn emr(emr: Arc<Emr>, first: TcpListener, address: SocketAddr) 
     }
 }
 
-async fn connection(emr: Arc<Emr>, stream: TcpStream) {
+async fn connection(emr: Arc<Emr>, stream: TcpStream, acceptor: Option<TlsAcceptor>) {
     // Without it, small answers wait for the client's acknowledgement.
     drop(stream.set_nodelay(true));
     let mut door = emr.door();
     let breaker = Arc::new(Breaker::default());
     let wire = Wire::new(stream, Arc::clone(&breaker));
-    let service = service_fn({
-        let breaker = Arc::clone(&breaker);
-        move |request: Request<Incoming>| {
-            let (emr, breaker) = (Arc::clone(&emr), Arc::clone(&breaker));
-            async move { handle(emr, breaker, request).await }
+    let served = async {
+        let Some(acceptor) = acceptor else { return requests(emr, &breaker, wire).await };
+        let bad = {
+            let mut front = emr.front();
+            let probability = front.faults.bad_tls;
+            front.tls_random.chance(probability)
+        };
+        if bad {
+            drop(tls::refuse(wire).await);
+        } else if let Ok(wire) = acceptor.accept(wire).await {
+            requests(emr, &breaker, wire).await;
         }
-    });
-    let served = http1::Builder::new().serve_connection(TokioIo::new(wire), service);
+    };
     tokio::select! {
-        // Errors are the client's affair or our own faults.
-        _ = served => {}
+        () = served => {}
         _ = door.wait_for(|open| !open) => breaker.reset(),
     }
+}
+
+async fn requests(emr: Arc<Emr>, breaker: &Arc<Breaker>, wire: impl AsyncRead + AsyncWrite + Unpin) {
+    let service = service_fn(|request: Request<Incoming>| handle(Arc::clone(&emr), Arc::clone(breaker), request));
+    // Errors are the client's affair or our own faults.
+    drop(http1::Builder::new().serve_connection(TokioIo::new(wire), service).await);
 }
 
 /// Serves only the control API and page.

@@ -5,6 +5,7 @@ use crate::options::{Faults, Options};
 use crate::records::{New, Record};
 use crate::serve;
 use crate::state::Emr;
+use crate::tls;
 use parking_lot::Mutex;
 use serde::Serialize;
 use serde_json::Value;
@@ -57,8 +58,9 @@ impl Sim {
             None => None,
         };
         let control_address = control.as_ref().map(TcpListener::local_addr).transpose()?;
+        let acceptor = options.tls.as_ref().map(tls::acceptor).transpose()?;
         let emr = Emr::new(options)?;
-        let mut tasks = vec![tokio::spawn(serve::emr(Arc::clone(&emr), listener, address))];
+        let mut tasks = vec![tokio::spawn(serve::emr(Arc::clone(&emr), listener, address, acceptor))];
         tasks.extend(control.map(|listener| tokio::spawn(serve::control(Arc::clone(&emr), listener))));
         Ok(Sim { emr, address, control: control_address, tasks: Arc::new(Mutex::new(tasks)) })
     }
@@ -80,7 +82,7 @@ impl Sim {
     }
 
     pub fn set_faults(&self, faults: Faults) {
-        self.emr.state().faults = faults;
+        self.emr.front().faults = faults;
     }
 
     /// Down: every connection is reset, what was in work is lost, the port refuses. Up again: with its data.
@@ -164,7 +166,7 @@ impl Sim {
         let front = self.emr.front();
         let (arrivals, last_second) = (front.log.len() as u64, front.log.recent(now_us, second));
         let (last_minute, max_second) = (front.log.recent(now_us, minute), front.log.max_in_window(second));
-        let max_minute = front.log.max_in_window(minute);
+        let (max_minute, faults) = (front.log.max_in_window(minute), front.faults);
         drop(front);
         let state = self.emr.state();
         State {
@@ -177,7 +179,7 @@ impl Sim {
             max_minute,
             falls: state.falls,
             late: state.late,
-            faults: state.faults,
+            faults,
             counts: state.records.counts(),
         }
     }

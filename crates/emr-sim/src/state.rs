@@ -26,19 +26,21 @@ pub(crate) struct Emr {
     door: watch::Sender<bool>,
 }
 
-/// What counts arrivals. It has a lock of its own: a search through everything must not delay the clock of those who arrive.
+/// What meets those who arrive. It has a lock of its own: a search through everything must not delay the clock of those who arrive.
 #[derive(Debug)]
 pub(crate) struct Front {
     pub(crate) log: Log,
     pub(crate) minute: Option<MinuteLimit>,
     pub(crate) fragile: Option<Fragile>,
+    pub(crate) faults: Faults,
+    /// For handshakes, whose number depends on how the client keeps its connections.
+    pub(crate) tls_random: Random,
 }
 
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) records: Records,
     pub(crate) oauth: OAuth,
-    pub(crate) faults: Faults,
     pub(crate) random: Random,
     pub(crate) fault_random: Random,
     /// How often the EMR fell over.
@@ -57,11 +59,12 @@ impl Emr {
             log: Log::open(options.log_file.as_deref())?,
             minute: (options.profile == Profile::Strict).then(MinuteLimit::default),
             fragile: (options.profile == Profile::Fragile).then(|| Fragile::new(options.fragile_rate_per_s)),
+            faults: options.faults,
+            tls_random: Random::new(options.seed ^ 0x715),
         };
         let state = State {
             records: Records::default(),
             oauth: OAuth::default(),
-            faults: options.faults,
             random: Random::new(options.seed),
             fault_random: Random::new(options.seed ^ 0x5EED),
             falls: 0,

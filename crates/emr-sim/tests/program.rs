@@ -17,7 +17,7 @@ fn it_serves_and_its_log_is_whole_after_a_kill() -> std::io::Result<()> {
     let mut line = String::new();
     let mut output = BufReader::new(server.stdout.take().expect("its output"));
     output.read_line(&mut line)?;
-    let address = line.trim().rsplit_once("http://").map(|(_, address)| address.to_owned()).unwrap_or_default();
+    let address = line.trim().rsplit_once("://").map(|(_, address)| address.to_owned()).unwrap_or_default();
     let mut stream = TcpStream::connect(&address)?;
     write!(stream, "GET /apis/default/fhir/Patient HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")?;
     let mut answer = String::new();

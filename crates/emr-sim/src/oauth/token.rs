@@ -139,7 +139,7 @@ fn issue(emr: &Emr, state: &mut State, grant: Grant) -> Reply {
         Role::System => SYSTEM_TTL_S,
         Role::Users => USER_TTL_S,
     };
-    let ttl_s = if state.faults.token_ttl_s > 0 { state.faults.token_ttl_s } else { usual_s };
+    let ttl_s = Some(emr.front().faults.token_ttl_s).filter(|ttl_s| *ttl_s > 0).unwrap_or(usual_s);
     let access = state.random.token();
     let mut reply = json!({
         "token_type": "Bearer",

@@ -10,3 +10,4 @@ mod oauth;
 mod paging;
 mod r4;
 mod rest;
+mod tls;
