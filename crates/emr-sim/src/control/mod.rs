@@ -8,7 +8,7 @@ use crate::sim::Sim;
 use crate::state::Emr;
 use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use bytes::Bytes;
@@ -41,9 +41,12 @@ pub(crate) async fn answer(
 }
 
 fn router(context: Context) -> Router {
+    let file = |kind: &'static str, text: &'static str| get(async move || ([(header::CONTENT_TYPE, kind)], text));
     Router::new()
-        .route("/sim", get(show))
+        .route("/sim", get(async || Redirect::permanent("/sim/")))
         .route("/sim/", get(show))
+        .route("/sim/page.css", file("text/css; charset=utf-8", page::STYLE))
+        .route("/sim/page.js", file("text/javascript; charset=utf-8", page::SCRIPT))
         .route("/sim/state", get(state))
         .route("/sim/arrivals", get(arrivals))
         .route("/sim/verify", get(verify))
@@ -70,7 +73,8 @@ fn done(done: bool) -> Response {
 }
 
 async fn show(State(context): State<Context>) -> impl IntoResponse {
-    let policy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'";
+    let policy = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; base-uri 'none'; \
+        form-action 'none'; frame-ancestors 'none'";
     let headers = [(header::CACHE_CONTROL, "no-store"), (header::CONTENT_SECURITY_POLICY, policy)];
     (headers, Html(page::page(&context.sim).into_string()))
 }

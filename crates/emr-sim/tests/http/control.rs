@@ -22,7 +22,13 @@ async fn control_calls_are_no_arrivals_and_do_what_the_library_does() {
     assert_eq!((&state["arrivals"], &state["counts"]["Patient"]), (&json!(1), &json!(1)));
     assert_eq!((&state["profile"], &state["open"]), (&json!("openemr-8"), &json!(true)));
     let page = emr.get("/sim/").await;
-    assert!(page.status == 200 && page.text.contains("openemr-8"), "{}", page.text);
+    for part in ["openemr-8", "Most arrivals in any second", "commit_then_drop", "/apis/default/fhir/Patient"] {
+        assert!(page.text.contains(part), "{part} is not in {}", page.text);
+    }
+    assert_eq!(emr.get("/sim").await.status, 200, "without its slash it leads there");
+    for (file, kind) in [("page.css", "text/css; charset=utf-8"), ("page.js", "text/javascript; charset=utf-8")] {
+        assert_eq!(emr.get(&format!("/sim/{file}")).await.header("content-type"), Some(kind));
+    }
     assert_eq!(emr.get("/sim/verify").await.json(), json!({ "intact": true }));
 }
 
