@@ -2,7 +2,7 @@
 
 use crate::http::Answer;
 use crate::route::NoRoute;
-use axum::http::{HeaderName, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use fhir::nearest::hint;
 use fhir::outcome::{Issue, to_json};
 
@@ -21,6 +21,12 @@ impl Failure {
 
     pub(crate) fn with(self, name: HeaderName, value: &str) -> Failure {
         Failure(Box::new(self.0.with(name, value)))
+    }
+
+    /// Beside a header of this name that is there.
+    pub(crate) fn and(mut self, name: HeaderName, value: &'static str) -> Failure {
+        self.0.headers.append(name, HeaderValue::from_static(value));
+        self
     }
 
     pub(crate) fn retry_after(self, seconds: u32) -> Failure {

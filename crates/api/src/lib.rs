@@ -7,6 +7,7 @@ mod body;
 mod capability;
 mod compress;
 mod error;
+mod guard;
 mod health;
 mod http;
 mod interactions;
@@ -22,6 +23,7 @@ mod router;
 mod searchset;
 mod serve;
 
+pub use guard::guard;
 pub use metrics::{Metrics, Snapshot};
 pub use openapi::openapi;
 pub use router::router;

@@ -1,6 +1,7 @@
 //! What the server counts about itself.
 
 use axum::http::StatusCode;
+use prometheus_client::collector::Collector;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -89,6 +90,12 @@ impl Default for Metrics {
 }
 
 impl Metrics {
+    /// With what another crate measures; names get the prefix `weir_`.
+    pub fn with(mut self, collector: impl Collector) -> Metrics {
+        self.registry.register_collector(Box::new(collector));
+        self
+    }
+
     /// Counts a request in; the answer is the number now in work.
     pub(crate) fn begin(&self) -> i64 {
         self.in_flight.inc() + 1

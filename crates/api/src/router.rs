@@ -75,7 +75,7 @@ fn cors(config: &Config) -> Option<CorsLayer> {
     )
 }
 
-fn plain(answer: Answer) -> Response {
+pub(crate) fn plain(answer: Answer) -> Response {
     let mut response = Response::new(Body::from(answer.body));
     *response.status_mut() = answer.status;
     *response.headers_mut() = answer.headers;
@@ -265,7 +265,7 @@ async fn answer(
 }
 
 /// Scheme and host as the client sees them.
-fn base_url(config: &Config, parts: &Parts) -> String {
+pub(crate) fn base_url(config: &Config, parts: &Parts) -> String {
     if let Some(base) = &config.base_url {
         return base.clone();
     }
@@ -287,7 +287,7 @@ fn finish(
 ) -> Response {
     let Answer { status, mut headers, mut body } = answer;
     if pretty {
-        body = prettier(body);
+        body = fhir::json::pretty(&body);
     }
     if !body.is_empty() {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
@@ -304,66 +304,4 @@ fn finish(
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     response
-}
-
-/// Indents minified JSON; strings are left as they are.
-fn prettier(body: Vec<u8>) -> Vec<u8> {
-    let mut out = Vec::with_capacity(body.len() * 2);
-    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
-    let newline = |out: &mut Vec<u8>, depth: usize| {
-        out.push(b'\n');
-        out.extend(std::iter::repeat_n(b' ', depth * 2));
-    };
-    for (at, byte) in body.iter().enumerate() {
-        if in_string {
-            out.push(*byte);
-            in_string = escaped || *byte != b'"';
-            escaped = !escaped && *byte == b'\\';
-            continue;
-        }
-        let is_empty = matches!(body.get(at + 1), Some(b'}' | b']'));
-        let was_empty = at > 0 && matches!(body[at - 1], b'{' | b'[');
-        match byte {
-            b'{' | b'[' => {
-                out.push(*byte);
-                depth += 1;
-                if !is_empty {
-                    newline(&mut out, depth);
-                }
-            }
-            b'}' | b']' => {
-                depth = depth.saturating_sub(1);
-                if !was_empty {
-                    newline(&mut out, depth);
-                }
-                out.push(*byte);
-            }
-            b',' => {
-                out.push(b',');
-                newline(&mut out, depth);
-            }
-            b':' => out.extend_from_slice(b": "),
-            b'"' => {
-                in_string = true;
-                out.push(b'"');
-            }
-            byte => out.push(*byte),
-        }
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pretty_json_is_the_same_json() {
-        let text = r#"{"a":[1,{"b":"x,\"{y"}],"c":{},"d":[]}"#;
-        let pretty = String::from_utf8(prettier(text.into())).unwrap();
-        assert!(pretty.starts_with("{\n  \"a\": [\n    1,"));
-        assert!(pretty.contains("\"c\": {},"));
-        let again = fhir::json::Document::parse(pretty.as_bytes(), &fhir::json::Limits::default()).unwrap();
-        assert_eq!(again.as_str(), text);
-    }
 }

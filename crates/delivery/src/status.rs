@@ -20,6 +20,8 @@ const ETA_MAX_S: f64 = 400.0 * 86_400.0;
 pub struct Status {
     pub name: String,
     pub kind: &'static str,
+    /// `false` once its dispatcher has ended: the numbers are its last ones.
+    pub running: bool,
     pub paused: bool,
     pub open: bool,
     /// When the window closes or opens.
@@ -53,6 +55,7 @@ impl Status {
         Status {
             name: spec.name.clone(),
             kind,
+            running: true,
             paused: false,
             open: true,
             window_changes_us: None,
@@ -154,7 +157,9 @@ impl Handle {
     }
 
     pub fn status(&self) -> Status {
-        self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        status.running = !self.commands.is_closed();
+        status
     }
 
     /// Durable: a paused destination stays paused when the process starts anew. `false` when the dispatcher has ended.

@@ -110,14 +110,20 @@ impl Engine {
         &self.inner.options
     }
 
-    pub(crate) fn now_us(&self) -> i64 {
+    /// The engine's clock, in microseconds since 1970.
+    pub fn now_us(&self) -> i64 {
         self.inner.clock.now_us()
+    }
+
+    /// Fills `out` from the engine's random source.
+    pub fn fill_random(&self, out: &mut [u8]) {
+        (self.inner.random)(out);
     }
 
     /// A UUIDv7: ids of one type sort by the time of their creation.
     pub(crate) fn new_id(&self) -> String {
         let mut random = [0; 10];
-        (self.inner.random)(&mut random);
+        self.fill_random(&mut random);
         let millis = u64::try_from(self.now_us() / 1_000).unwrap_or(0);
         uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid().to_string()
     }

@@ -65,6 +65,8 @@ enum Command {
         #[arg(long)]
         compact: bool,
     },
+    /// See and steer what the running server delivers to other systems.
+    Outbox(cmd::outbox::Arguments),
     /// Print or check a configuration.
     Config {
         #[command(subcommand)]
@@ -106,6 +108,7 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         Command::Backup { to } => cmd::store::backup(&config, to, cli.json),
         Command::Restore { from, to } => cmd::store::restore(from, to, cli.json),
         Command::Doctor { rebuild, compact } => cmd::store::doctor(&config, *rebuild, *compact, cli.json),
+        Command::Outbox(arguments) => cmd::outbox::run(&config, arguments, cli.json),
         Command::Openapi => {
             println!("{}", api::openapi());
             Ok(ExitCode::SUCCESS)

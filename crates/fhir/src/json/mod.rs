@@ -5,10 +5,12 @@
 //! Duplicate member names, invalid UTF-8, lone surrogates, excessive depth and excessive size are errors with a line and a column.
 
 mod parse;
+mod pretty;
 mod value;
 mod write;
 
 pub use parse::{JsonError, JsonErrorKind, Limits};
+pub use pretty::pretty;
 pub use value::Value;
 pub use write::{Writer, write_string};
 

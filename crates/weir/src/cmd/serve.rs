@@ -4,6 +4,7 @@ use crate::config::Config;
 use crate::{control, wiring};
 use anyhow::{Context, Result, bail};
 use axum::Router;
+use delivery::Desk;
 use engine::Engine;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -25,11 +26,12 @@ pub(crate) fn run(config: &Config) -> Result<ExitCode> {
         let listener = bind(address).await?;
         let scheme = if tls.is_some() { "https" } else { "http" };
         eprintln!("weir serves FHIR R4 at {scheme}://{}/fhir", listener.local_addr()?);
-        let metrics = Arc::<api::Metrics>::default();
+        let desk = Desk::default();
+        let metrics = Arc::new(api::Metrics::default().with(web::ops::Metrics(desk.clone())));
         let router = api::router(engine.clone(), api_config.clone(), metrics.clone());
         let data_dir = config.store.dir.clone();
         let store = store.clone();
-        let service = Service { listener, router, tls, data_dir, store, engine, metrics, config: api_config };
+        let service = Service { listener, router, tls, data_dir, store, engine, metrics, desk, config: api_config };
         service.serve(stop_signal()).await
     })?;
     store.close();
@@ -45,6 +47,8 @@ pub(crate) struct Service {
     pub(crate) store: Store,
     pub(crate) engine: Engine,
     pub(crate) metrics: Arc<api::Metrics>,
+    /// For the operator's pages.
+    pub(crate) desk: Desk,
     pub(crate) config: api::Config,
 }
 
@@ -54,9 +58,11 @@ impl Service {
         let socket = control::bind(&self.data_dir)?;
         // Who can open the socket can read the files: there is nothing to prove.
         let local = api::Config { bearer_token: None, ..self.config.clone() };
-        let api = api::router(self.engine, local.clone(), self.metrics);
-        let commands = control::router(self.store, api);
         let (tell, told) = tokio::sync::watch::channel(());
+        let ops = web::ops::router(self.desk, self.engine.clone(), told.clone());
+        let router = self.router.merge(api::guard(ops.clone(), &self.config));
+        let api = api::router(self.engine, local.clone(), self.metrics).merge(api::guard(ops, &local));
+        let commands = control::router(self.store, api);
         let mut also_told = told.clone();
         let stopping = async {
             stop.await;
@@ -65,7 +71,7 @@ impl Service {
         let mut told = told;
         // Both end when the sender is dropped.
         let (network, machine, ()) = tokio::join!(
-            api::serve(self.listener, self.router, &self.config, self.tls, async { drop(told.changed().await) }),
+            api::serve(self.listener, router, &self.config, self.tls, async { drop(told.changed().await) }),
             api::serve_local(socket, commands, &local, async { drop(also_told.changed().await) }),
             stopping
         );

@@ -7,13 +7,14 @@ use crate::wiring;
 use api::{Metrics, Snapshot};
 use axum::Router;
 use axum::extract::State;
-use axum::http::header;
-use axum::response::{Html, IntoResponse};
+use axum::response::IntoResponse;
 use axum::routing::get;
 use engine::Engine;
-use maud::{DOCTYPE, Markup, html};
+use maud::{Markup, html};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
+use web::layout::{self, Page};
+use web::words::grouped;
 
 struct Demo {
     engine: Engine,
@@ -23,19 +24,15 @@ struct Demo {
     last: Mutex<(Instant, Snapshot)>,
 }
 
-const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
-/// The page loads nothing but its own style and script.
-const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src data:; \
-    base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 pub(crate) fn router(engine: Engine, metrics: Arc<Metrics>, url: String) -> Router {
     let last = Mutex::new((Instant::now(), metrics.snapshot()));
-    let file = |kind: &'static str, text: &'static str| get(async move || ([(header::CONTENT_TYPE, kind)], text));
+    let file = |kind: &'static str, text: &'static str| get(async move || layout::file(kind, text));
     Router::new()
         .route("/", get(start))
-        .route("/start.css", file("text/css; charset=utf-8", STYLE))
-        .route("/start.js", file("text/javascript; charset=utf-8", SCRIPT))
+        .route("/start.css", file(layout::CSS, layout::STYLE))
+        .route("/start.js", file(layout::JAVASCRIPT, SCRIPT))
         .with_state(Arc::new(Demo { engine, metrics, url, last }))
 }
 
@@ -48,8 +45,7 @@ async fn start(State(demo): State<Arc<Demo>>) -> impl IntoResponse {
         *last = (Instant::now(), now);
         rate
     });
-    let headers = [(header::CACHE_CONTROL, "no-store"), (header::CONTENT_SECURITY_POLICY, POLICY)];
-    (headers, Html(page(&demo.url, &stats, &now, rate).into_string()))
+    page(&demo.url, &stats, &now, rate)
 }
 
 /// Searches that find something in the made-up population.
@@ -82,36 +78,27 @@ fn meaning(name: &str) -> &'static str {
     }
 }
 
-fn page(url: &str, stats: &store::Stats, now: &Snapshot, rate: f64) -> Markup {
-    html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                title { "weir demo" }
-                link rel="icon" href="data:,";
-                link rel="stylesheet" href="/start.css";
-                script src="/start.js" defer {}
-            }
-            body {
-                a.skip href="#main" { "Skip to the content" }
-                header { div.wide { "weir demo" } }
-                main.wide #main tabindex="-1" {
-                    h1 { "A FHIR R4 server with made-up patients" }
-                    p.lead { "Everything in it can be read, searched and changed. Nobody in it is real." }
-                    (numbers(stats, now, rate))
-                    (inside(stats))
-                    (searches())
-                    (commands(url))
-                }
-                footer { div.wide {
-                    p { a href="/fhir/metadata?_pretty=true" { "What the server can do (CapabilityStatement)" } }
-                    p { a href="/openapi.json" { "Description of the API (OpenAPI)" } }
-                    p { a href="/metrics" { "Metrics for Prometheus" } }
-                } }
-            }
-        }
+fn page(url: &str, stats: &store::Stats, now: &Snapshot, rate: f64) -> Page<'static> {
+    Page {
+        title: "weir demo",
+        header: html! { "weir demo" },
+        style: "/start.css",
+        script: "/start.js",
+        content: html! {
+            h1 { "A FHIR R4 server with made-up patients" }
+            p.lead { "Everything in it can be read, searched and changed. Nobody in it is real." }
+            (numbers(stats, now, rate))
+            (inside(stats))
+            (searches())
+            (commands(url))
+        },
+        footer: html! {
+            p { a href="/ops" { "What is on its way to other systems (operations)" } }
+            p { a href="/fhir/metadata?_pretty=true" { "What the server can do (CapabilityStatement)" } }
+            p { a href="/openapi.json" { "Description of the API (OpenAPI)" } }
+            p { a href="/metrics" { "Metrics for Prometheus" } }
+        },
+        forms: false,
     }
 }
 
@@ -192,19 +179,6 @@ fn commands(url: &str) -> Markup {
     }
 }
 
-/// `1234567` as `1,234,567`.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
 /// A latency as people say it; the snapshot holds upper bounds.
 fn within(now: &Snapshot, us: u64) -> String {
     match us {
@@ -219,8 +193,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_written_for_people() {
-        assert_eq!([0, 999, 1_000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
+    fn latencies_are_written_for_people() {
         let mut now = Snapshot { requests: 0, in_flight: 0, p50_us: 0, p99_us: 0 };
         assert_eq!(within(&now, 0), "no request yet");
         now.requests = 1;

@@ -1,0 +1,5 @@
+//! Pages for people: plain HTML made on the server, that works without JavaScript.
+
+pub mod layout;
+pub mod ops;
+pub mod words;

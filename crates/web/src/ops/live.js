@@ -1,0 +1,51 @@
+// Keeps the numbers of a page fresh. Without it the page is the same, and shows new numbers when it is loaded again.
+"use strict";
+
+const button = document.getElementById("updating");
+const state = document.getElementById("state");
+let source = null;
+let other = false;
+
+function say(text) {
+  if (other) text += " The list of destinations has changed: load the page again.";
+  if (state.textContent !== text) state.textContent = text;
+}
+
+function take(message) {
+  const { destinations, changed } = JSON.parse(message.data);
+  for (const [key, html] of changed) {
+    const shown = document.querySelector(`[data-live="${CSS.escape(key)}"]`);
+    if (shown) shown.innerHTML = html;
+  }
+  if (destinations) {
+    const here = Array.from(document.querySelectorAll("[data-destination]"), (one) => one.dataset.destination);
+    other = here.join() !== destinations.join();
+  }
+  say("The numbers are live.");
+}
+
+function start() {
+  source = new EventSource(button.dataset.events);
+  source.addEventListener("numbers", take);
+  // The browser tries again by itself, unless the server has said no.
+  source.addEventListener("error", () => {
+    if (source) say("weir does not answer: these are the last numbers it gave.");
+  });
+  button.textContent = "Stop updating";
+}
+
+function stop() {
+  source.close();
+  source = null;
+  button.textContent = "Update the numbers";
+  say("The numbers stand still.");
+}
+
+if (button) {
+  button.addEventListener("click", () => (source === null ? start() : stop()));
+  button.hidden = false;
+  start();
+  addEventListener("pagehide", () => source?.close());
+  // The browser may keep the page and show it again.
+  addEventListener("pageshow", (event) => event.persisted && source && start());
+}

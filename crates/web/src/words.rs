@@ -1,0 +1,95 @@
+//! Numbers and times as people say them.
+
+use jiff::Timestamp;
+
+/// `1234567` as `1,234,567`.
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// A rate with as many digits as mean something.
+pub fn rate(per_s: f64) -> String {
+    match per_s {
+        _ if per_s >= 100.0 => grouped(per_s.round() as u64),
+        _ if per_s > 0.0 && per_s < 0.1 => format!("{:.1} a minute", per_s * 60.0),
+        _ => format!("{per_s:.1}"),
+    }
+}
+
+/// `3 hours`: one unit, never finer than what it is good for.
+pub fn span(seconds: f64) -> String {
+    let units = |count: f64, unit: &str| match count.round() as u64 {
+        1 => format!("1 {unit}"),
+        count => format!("{} {unit}s", grouped(count)),
+    };
+    match seconds {
+        _ if seconds < 1.0 => "less than a second".into(),
+        _ if seconds < 90.0 => units(seconds, "second"),
+        _ if seconds < 2.0 * 3_600.0 => units(seconds / 60.0, "minute"),
+        _ if seconds < 48.0 * 3_600.0 => units(seconds / 3_600.0, "hour"),
+        _ => units(seconds / 86_400.0, "day"),
+    }
+}
+
+/// `14:20 UTC`, with the day when that is not today.
+pub fn moment(us: i64, now_us: i64) -> String {
+    let same_day = us.div_euclid(86_400_000_000) == now_us.div_euclid(86_400_000_000);
+    written(us, if same_day { "%H:%M UTC" } else { "%a %-d %b, %H:%M UTC" })
+}
+
+/// As [`moment`], with seconds.
+pub fn instant(us: i64, now_us: i64) -> String {
+    let same_day = us.div_euclid(86_400_000_000) == now_us.div_euclid(86_400_000_000);
+    written(us, if same_day { "%H:%M:%S UTC" } else { "%a %-d %b, %H:%M:%S UTC" })
+}
+
+fn written(us: i64, format: &str) -> String {
+    Timestamp::from_microsecond(us).map_or_else(|_| "at an unknown time".into(), |at| at.strftime(format).to_string())
+}
+
+/// When a backlog of `depth` is delivered: `about 3 hours, until 14:20 UTC`.
+pub fn eta(depth: u64, paused: bool, eta_s: Option<f64>, now_us: i64) -> String {
+    match eta_s {
+        _ if depth == 0 => "nothing waits".into(),
+        _ if paused => "not before it is resumed".into(),
+        None => "cannot be told: nothing may be sent now".into(),
+        Some(seconds) => {
+            format!("about {}, until {}", span(seconds), moment(now_us + (seconds * 1e6) as i64, now_us))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_written_for_people() {
+        assert_eq!([0, 999, 1_000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!([0.0, 0.05, 4.17, 20.0, 1_234.4].map(rate), ["0.0", "3.0 a minute", "4.2", "20.0", "1,234"]);
+        let spans = [0.2, 1.0, 89.0, 95.0, 5_400.0, 10_000.0, 200_000.0].map(span);
+        assert_eq!(
+            spans,
+            ["less than a second", "1 second", "89 seconds", "2 minutes", "90 minutes", "3 hours", "2 days"]
+        );
+    }
+
+    #[test]
+    fn the_end_is_told_in_words() {
+        let noon = 1_795_521_600_000_000;
+        assert_eq!(eta(5, false, Some(8_400.0), noon), "about 2 hours, until 14:20 UTC");
+        assert_eq!(eta(5, false, Some(86_400.0), noon), "about 24 hours, until Wed 25 Nov, 12:00 UTC");
+        assert_eq!(eta(5, false, None, noon), "cannot be told: nothing may be sent now");
+        assert_eq!(eta(5, true, None, noon), "not before it is resumed");
+        assert_eq!(eta(0, true, Some(0.0), noon), "nothing waits");
+        assert_eq!(instant(noon + 1_000_000, noon), "12:00:01 UTC");
+    }
+}
