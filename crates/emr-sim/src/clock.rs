@@ -35,14 +35,8 @@ impl Clock {
     }
 }
 
-/// A FHIR instant of whole seconds in UTC, as OpenEMR writes it.
+/// A FHIR instant of whole seconds in UTC.
 pub(crate) fn instant(us: i64) -> String {
     let time = jiff::Timestamp::from_second(us.div_euclid(1_000_000)).unwrap_or_default();
     time.strftime("%Y-%m-%dT%H:%M:%S+00:00").to_string()
-}
-
-/// A date and time of whole seconds in UTC, as MySQL prints it.
-pub(crate) fn datetime(us: i64) -> String {
-    let time = jiff::Timestamp::from_second(us.div_euclid(1_000_000)).unwrap_or_default();
-    time.strftime("%Y-%m-%d %H:%M:%S").to_string()
 }

@@ -22,6 +22,7 @@ mod sim;
 mod state;
 mod tls;
 mod wire;
+mod zone;
 
 pub use arrivals::{Arrival, Verified, verify_file};
 pub use options::{Faults, OptionError, Options, Profile, Tls};

@@ -39,6 +39,9 @@ struct Arguments {
     /// Let everyone in without a token
     #[arg(long)]
     no_oauth: bool,
+    /// Zone in which an OpenEMR keeps its time
+    #[arg(long, default_value = "UTC")]
+    zone: String,
     /// Certificate of the EMR's port, a PEM file
     #[arg(long, requires = "tls_key")]
     tls_cert: Option<PathBuf>,
@@ -84,6 +87,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         seed: arguments.seed,
         log_file: arguments.log,
         oauth_required: !arguments.no_oauth,
+        zone: arguments.zone,
         tls,
     })
     .await?;

@@ -26,6 +26,8 @@ pub struct Options {
     pub log_file: Option<PathBuf>,
     /// Whether requests need a token; without, everything is allowed and the token endpoint gives a token to anyone.
     pub oauth_required: bool,
+    /// IANA name of the zone in which an OpenEMR keeps its time.
+    pub zone: String,
     /// Certificate of the EMR's port; the control port speaks no TLS.
     pub tls: Option<Tls>,
 }
@@ -55,6 +57,7 @@ impl Default for Options {
             seed: 1,
             log_file: None,
             oauth_required: true,
+            zone: "UTC".to_owned(),
             tls: None,
         }
     }

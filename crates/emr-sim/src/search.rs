@@ -1,6 +1,7 @@
 //! Search terms and which records they fit.
 
 use crate::records::{Record, Records, codings, identifiers};
+use crate::zone::Zone;
 use jiff::civil::{Date, DateTime};
 use jiff::{Timestamp, ToSpan};
 use serde_json::Value;
@@ -42,6 +43,8 @@ pub(crate) struct Term {
     pub(crate) meaning: Meaning,
     pub(crate) modifier: String,
     pub(crate) value: String,
+    /// Of dates that name no zone.
+    pub(crate) zone: Zone,
 }
 
 /// Records among which the terms can be found, in the order of their numbers.
@@ -79,8 +82,8 @@ fn fits(record: &Record, term: &Term, value: &str) -> bool {
         }
         Meaning::Token => token_fits(&body[term.name.as_str()], value),
         Meaning::Patient => record.patient.as_deref() == Some(value.strip_prefix("Patient/").unwrap_or(value)),
-        Meaning::Date => clinical_date(body).is_some_and(|date| instant_fits(date, value)),
-        Meaning::LastUpdated => instant_fits(record.updated_us.div_euclid(1_000_000), value),
+        Meaning::Date => clinical_date(body, &term.zone).is_some_and(|date| instant_fits(date, value, &term.zone)),
+        Meaning::LastUpdated => instant_fits(record.updated_us.div_euclid(1_000_000), value, &term.zone),
     }
 }
 
@@ -130,12 +133,12 @@ fn string_fits(found: &str, modifier: &str, value: &str) -> bool {
 }
 
 /// Second since 1970 of the date that a type's `date` or `birthdate` looks at.
-fn clinical_date(body: &Value) -> Option<i64> {
+fn clinical_date(body: &Value, zone: &Zone) -> Option<i64> {
     let members =
         ["birthDate", "start", "date", "effectiveDateTime", "occurrenceDateTime", "recordedDate", "authoredOn"];
     let direct = members.into_iter().find_map(|member| body[member].as_str());
     let text = direct.or_else(|| body["period"]["start"].as_str())?;
-    instant_range(text).map(|range| range.begin_s)
+    instant_range(text, zone).map(|range| range.begin_s)
 }
 
 /// A prefix and the seconds that a date stands for, end excluded.
@@ -146,18 +149,18 @@ pub(crate) struct Range {
     end_s: i64,
 }
 
-/// Reads `ge2026-01-01` or `2026-01-01T10:00:00+02:00`. A time needs seconds; without a zone it is the server's, UTC.
-pub(crate) fn instant_range(text: &str) -> Option<Range> {
+/// Reads `ge2026-01-01` or `2026-01-01T10:00:00+02:00`. A time needs seconds; without a zone it is the server's.
+pub(crate) fn instant_range(text: &str, zone: &Zone) -> Option<Range> {
     let digits = text.find(|c: char| c.is_ascii_digit())?;
     let (prefix, rest) = text.split_at(digits);
     if !["", "eq", "ge", "gt", "le", "lt"].contains(&prefix) {
         return None;
     }
-    let (begin_s, end_s) = seconds(rest)?;
+    let (begin_s, end_s) = seconds(rest, zone)?;
     Some(Range { prefix: prefix.to_owned(), begin_s, end_s })
 }
 
-fn seconds(text: &str) -> Option<(i64, i64)> {
+fn seconds(text: &str, zone: &Zone) -> Option<(i64, i64)> {
     if text.contains('T') {
         // A plus that came through a query unescaped has become a space.
         let text = text.replace(' ', "+");
@@ -166,7 +169,7 @@ fn seconds(text: &str) -> Option<(i64, i64)> {
             return None;
         }
         let zoned = text.parse::<Timestamp>().map(Timestamp::as_second);
-        let second = zoned.or_else(|_| text.parse::<DateTime>().map(utc)).ok()?;
+        let second = zoned.or_else(|_| text.parse::<DateTime>().map(|wall| zone.second(wall))).ok()?;
         return Some((second, second + 1));
     }
     let (begin, end) = match text.len() {
@@ -183,15 +186,11 @@ fn seconds(text: &str) -> Option<(i64, i64)> {
             (begin, begin.tomorrow().ok()?)
         }
     };
-    Some((utc(begin.at(0, 0, 0, 0)), utc(end.at(0, 0, 0, 0))))
+    Some((zone.second(begin.at(0, 0, 0, 0)), zone.second(end.at(0, 0, 0, 0))))
 }
 
-fn utc(time: DateTime) -> i64 {
-    jiff::tz::TimeZone::UTC.to_timestamp(time).map_or(0, Timestamp::as_second)
-}
-
-fn instant_fits(second: i64, value: &str) -> bool {
-    let Some(range) = instant_range(value) else { return false };
+fn instant_fits(second: i64, value: &str, zone: &Zone) -> bool {
+    let Some(range) = instant_range(value, zone) else { return false };
     match range.prefix.as_str() {
         "ge" => second >= range.begin_s,
         "gt" => second >= range.end_s,
@@ -205,20 +204,28 @@ fn instant_fits(second: i64, value: &str) -> bool {
 mod tests {
     use super::*;
 
+    fn utc() -> Zone {
+        Zone::named("UTC").expect("a zone")
+    }
+
+    fn range(text: &str) -> Option<Range> {
+        instant_range(text, &utc())
+    }
+
     #[test]
     fn dates_have_a_precision_and_times_need_seconds() {
-        let day = instant_range("ge2026-02-28").map(|range| range.end_s - range.begin_s);
+        let day = range("ge2026-02-28").map(|range| range.end_s - range.begin_s);
         assert_eq!(day, Some(86_400));
-        assert_eq!(instant_range("2026-02").map(|range| range.end_s - range.begin_s), Some(28 * 86_400));
-        assert_eq!(instant_range("2026-02-28T10:00"), None);
-        assert_eq!(instant_range("ap2026-02-28"), None);
-        assert_eq!(instant_range("2026-02-28T10:00:00+02:00"), instant_range("2026-02-28T08:00:00Z"));
-        assert_eq!(instant_range("2026-02-28T10:00:00 02:00"), instant_range("2026-02-28T08:00:00"));
+        assert_eq!(range("2026-02").map(|range| range.end_s - range.begin_s), Some(28 * 86_400));
+        assert_eq!(range("2026-02-28T10:00"), None);
+        assert_eq!(range("ap2026-02-28"), None);
+        assert_eq!(range("2026-02-28T10:00:00+02:00"), range("2026-02-28T08:00:00Z"));
+        assert_eq!(range("2026-02-28T10:00:00 02:00"), range("2026-02-28T08:00:00"));
     }
 
     #[test]
     fn prefixes_compare_whole_seconds() {
-        let at = instant_range("2026-01-01T00:00:10Z").map_or(0, |range| range.begin_s);
+        let at = range("2026-01-01T00:00:10Z").map_or(0, |range| range.begin_s);
         for (value, fits) in [
             ("ge2026-01-01T00:00:10Z", true),
             ("gt2026-01-01T00:00:10Z", false),
@@ -227,7 +234,7 @@ mod tests {
             ("2026-01-01", true),
             ("gt2026-01-01", false),
         ] {
-            assert_eq!(instant_fits(at, value), fits, "{value}");
+            assert_eq!(instant_fits(at, value, &utc()), fits, "{value}");
         }
     }
 }

@@ -7,6 +7,7 @@ use crate::oauth::OAuth;
 use crate::options::{Faults, Options, Profile};
 use crate::random::Random;
 use crate::records::Records;
+use crate::zone::Zone;
 use parking_lot::{Mutex, MutexGuard};
 use std::io;
 use std::sync::Arc;
@@ -40,6 +41,7 @@ pub(crate) struct Front {
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) records: Records,
+    pub(crate) zone: Zone,
     pub(crate) oauth: OAuth,
     pub(crate) random: Random,
     pub(crate) fault_random: Random,
@@ -64,6 +66,9 @@ impl Emr {
         };
         let state = State {
             records: Records::default(),
+            zone: Zone::named(&options.zone).ok_or_else(|| {
+                io::Error::new(io::ErrorKind::InvalidInput, format!("there is no zone `{}`", options.zone))
+            })?,
             oauth: OAuth::default(),
             random: Random::new(options.seed),
             fault_random: Random::new(options.seed ^ 0x5EED),

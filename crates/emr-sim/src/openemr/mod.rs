@@ -81,13 +81,14 @@ fn fhir(emr: &Emr, state: &mut State, request: &Request, path: &[&str]) -> Reply
     let Some(resource_type) = path.first().copied().filter(|name| TYPES.contains(name)) else {
         return Reply::error(404, "Not Found");
     };
+    let now_us = emr.clock.wall_us();
     let allowed = |write| scope::fhir(&access, resource_type, write);
     let answered = match (request.method.as_str(), &path[1..]) {
-        ("GET", []) => allowed(false).map(|()| search::search(profile, state, request, resource_type, &request.query)),
+        ("GET", []) => allowed(false).map(|()| search::search(emr, state, request, resource_type, &request.query)),
         ("POST", ["_search"]) => {
-            allowed(false).map(|()| search::search(profile, state, request, resource_type, &request.form()))
+            allowed(false).map(|()| search::search(emr, state, request, resource_type, &request.form()))
         }
-        ("GET", [id]) => allowed(false).map(|()| read::read(state, resource_type, id)),
+        ("GET", [id]) => allowed(false).map(|()| read::read(state, now_us, resource_type, id)),
         ("POST", []) if writable(profile, resource_type) => {
             allowed(true).map(|()| write::create(emr, state, request, resource_type))
         }

@@ -5,7 +5,8 @@ use crate::http::{Reply, Request};
 use crate::options::Profile;
 use crate::records::Record;
 use crate::search::{Meaning, Term, instant_range, matches};
-use crate::state::State;
+use crate::state::{Emr, State};
+use crate::zone::Zone;
 use serde_json::{Value, json};
 
 type Parameters = &'static [(&'static str, Meaning)];
@@ -81,7 +82,7 @@ enum Use {
     Unknown,
 }
 
-fn use_of(profile: Profile, resource_type: &str, name: &str, value: &str) -> Use {
+fn use_of(profile: Profile, zone: &Zone, resource_type: &str, name: &str, value: &str) -> Use {
     let pages = profile != Profile::OpenEmr702;
     let (base, modifier) = name.split_once(':').unwrap_or((name, ""));
     if matches!(base, "_format" | "_pretty") {
@@ -102,13 +103,14 @@ fn use_of(profile: Profile, resource_type: &str, name: &str, value: &str) -> Use
             meaning: *meaning,
             modifier: modifier.to_owned(),
             value: value.to_owned(),
+            zone: zone.clone(),
         }),
         _ => Use::Unknown,
     }
 }
 
 pub(super) fn search(
-    profile: Profile,
+    emr: &Emr,
     state: &mut State,
     request: &Request,
     resource_type: &str,
@@ -118,7 +120,7 @@ pub(super) fn search(
     let mut page = Vec::new();
     let mut known = true;
     for (name, value) in query {
-        match use_of(profile, resource_type, name, value) {
+        match use_of(emr.options.profile, &state.zone, resource_type, name, value) {
             Use::Term(term) => terms.push(term),
             Use::Page => page.push((name.as_str(), value.as_str())),
             Use::Ignored => {}
@@ -127,7 +129,7 @@ pub(super) fn search(
     }
     let bad = terms.iter().find(|term| {
         let date = matches!(term.meaning, Meaning::Date | Meaning::LastUpdated);
-        date && term.value.split(',').any(|value| instant_range(value).is_none())
+        date && term.value.split(',').any(|value| instant_range(value, &term.zone).is_none())
     });
     if let Some(bad) = bad {
         return Reply::json(400, &json!({ "validationErrors": { bad.name.as_str(): { "Datetime": "invalid date" } } }));
@@ -135,7 +137,7 @@ pub(super) fn search(
     state.searches += 1;
     let found = if known { found(state, resource_type, &terms) } else { Vec::new() };
     let found = paged(found, &page, state.searches);
-    Reply::fhir(200, &bundle(request, &found))
+    Reply::fhir(200, &bundle(request, &found, &state.zone, emr.clock.wall_us()))
 }
 
 /// Records that fit all terms, oldest first. A key or a patient spares the walk through the table.
@@ -182,13 +184,13 @@ fn sort_key(record: &Record, field: &str) -> String {
 }
 
 /// A collection with only a `self` link, whose total is the number of entries.
-fn bundle(request: &Request, found: &[&Record]) -> Value {
+fn bundle(request: &Request, found: &[&Record], zone: &Zone, now_us: i64) -> Value {
     let base = format!("{}/apis/default/fhir", request.origin());
     let entries: Vec<Value> = found
         .iter()
         .map(|record| {
             let resource_type = record.body["resourceType"].as_str().unwrap_or_default();
-            json!({ "fullUrl": format!("{base}/{resource_type}/{}", record.id), "resource": resource(record) })
+            json!({ "fullUrl": format!("{base}/{resource_type}/{}", record.id), "resource": resource(record, zone, now_us) })
         })
         .collect();
     let query: String = form_urlencoded::Serializer::new(String::new()).extend_pairs(&request.query).finish();

@@ -46,11 +46,9 @@ pub(super) fn update(emr: &Emr, state: &mut State, request: &Request, resource_t
         Ok(body) => body,
         Err(reply) => return reply,
     };
-    let changed = state.records.change(resource_type, id, emr.clock.wall_us(), |record| {
-        record.body = body;
-    });
-    changed
-        .map_or_else(|| Reply::json(404, &json!([])), |record| Reply::fhir(200, &read::resource(record)).committed(id))
+    let now_us = emr.clock.wall_us();
+    state.records.change(resource_type, id, now_us, |record| record.body = body);
+    read::read(state, now_us, resource_type, id).committed(id)
 }
 
 /// The body, or the OperationOutcome of one that is no such resource.

@@ -5,6 +5,7 @@ use crate::http::{Reply, Request};
 use crate::records::{Record, Records};
 use crate::search::{Meaning, Term, candidates, instant_range, matches};
 use crate::state::State;
+use crate::zone::Zone;
 use serde_json::{Value, json};
 
 pub(super) const PARAMETERS: [(&str, Meaning); 10] = [
@@ -23,17 +24,23 @@ pub(super) const PARAMETERS: [(&str, Meaning); 10] = [
 const PAGE: usize = 50;
 const MAX_PAGE: usize = 1_000;
 
-fn term(name: &str, value: &str) -> Option<Term> {
+fn term(zone: &Zone, name: &str, value: &str) -> Option<Term> {
     let (_, meaning) = PARAMETERS.iter().find(|(known, _)| *known == name)?;
-    Some(Term { name: name.to_owned(), meaning: *meaning, modifier: String::new(), value: value.to_owned() })
+    Some(Term {
+        name: name.to_owned(),
+        meaning: *meaning,
+        modifier: String::new(),
+        value: value.to_owned(),
+        zone: zone.clone(),
+    })
 }
 
 /// Records that fit every parameter of a condition; `None` when it has none or one that is not known.
-pub(super) fn condition<'a>(records: &'a Records, resource_type: &str, query: &str) -> Option<Vec<&'a Record>> {
+pub(super) fn condition<'a>(state: &'a State, resource_type: &str, query: &str) -> Option<Vec<&'a Record>> {
     let query = query.rsplit_once('?').map_or(query, |(_, query)| query);
-    let terms = form_urlencoded::parse(query.as_bytes()).map(|(name, value)| term(&name, &value));
+    let terms = form_urlencoded::parse(query.as_bytes()).map(|(name, value)| term(&state.zone, &name, &value));
     let terms = terms.collect::<Option<Vec<Term>>>().filter(|terms| !terms.is_empty())?;
-    Some(found(records, resource_type, &terms))
+    Some(found(&state.records, resource_type, &terms))
 }
 
 fn found<'a>(records: &'a Records, resource_type: &str, terms: &[Term]) -> Vec<&'a Record> {
@@ -42,10 +49,10 @@ fn found<'a>(records: &'a Records, resource_type: &str, terms: &[Term]) -> Vec<&
 }
 
 pub(super) fn search(state: &State, request: &Request, resource_type: &str, query: &[(String, String)]) -> Reply {
-    let terms: Vec<Term> = query.iter().filter_map(|(name, value)| term(name, value)).collect();
+    let terms: Vec<Term> = query.iter().filter_map(|(name, value)| term(&state.zone, name, value)).collect();
     let bad = terms.iter().any(|term| {
         matches!(term.meaning, Meaning::Date | Meaning::LastUpdated)
-            && term.value.split(',').any(|value| instant_range(value).is_none())
+            && term.value.split(',').any(|value| instant_range(value, &term.zone).is_none())
     });
     if bad {
         return outcome(400, "invalid", "not a date");

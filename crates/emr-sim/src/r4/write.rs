@@ -25,7 +25,7 @@ pub(super) fn create(emr: &Emr, state: &mut State, request: &Request, resource_t
         Err(reply) => return reply,
     };
     if let Some(condition) = request.header("if-none-exist") {
-        match search::condition(&state.records, resource_type, condition).as_deref() {
+        match search::condition(state, resource_type, condition).as_deref() {
             None => return outcome(400, "invalid", "If-None-Exist has no parameter or one that is not known"),
             Some([]) => {}
             Some([one]) => return shown(200, one),
@@ -42,7 +42,7 @@ pub(super) fn conditional_update(emr: &Emr, state: &mut State, request: &Request
         Err(reply) => return reply,
     };
     let query: String = form_urlencoded::Serializer::new(String::new()).extend_pairs(&request.query).finish();
-    let id = match search::condition(&state.records, resource_type, &query).as_deref() {
+    let id = match search::condition(state, resource_type, &query).as_deref() {
         None => return outcome(400, "invalid", "a conditional update needs parameters that are known"),
         Some([]) => None,
         Some([one]) => Some(one.id.clone()),

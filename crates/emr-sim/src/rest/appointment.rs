@@ -2,11 +2,11 @@
 
 use super::Call;
 use super::validate::{Rule, broken, text};
-use crate::clock::datetime;
 use crate::http::Reply;
 use crate::records::{New, Record};
+use crate::zone::Zone;
+use jiff::SignedDuration;
 use jiff::civil::{DateTime, Time};
-use jiff::{SignedDuration, tz::TimeZone};
 use serde_json::{Value, json};
 
 const COLUMNS: [super::validate::Column; 10] = [
@@ -51,7 +51,7 @@ pub(super) fn create(call: Call<'_>, pid: &str) -> Reply {
     let end = start.saturating_add(SignedDuration::from_secs(duration_s));
     let key = Some(text(&body["pc_website"])).filter(|key| !key.is_empty());
     let row = row(&body, &call, pid, start, end);
-    let resource = resource(&body, &patient, provider.flatten().as_deref(), start, end);
+    let resource = resource(&call.state.zone, &body, &patient, provider.flatten().as_deref(), start, end);
     let new = New { key: key.clone(), patient: Some(patient), body: resource, row, ..New::default() };
     let record = call.state.records.add("Appointment", new, call.now_us, &mut call.state.random);
     Reply::json(200, &json!({ "id": record.number })).committed(&record.id).key(key)
@@ -63,7 +63,7 @@ fn row(body: &Value, call: &Call<'_>, pid: &str, start: DateTime, end: DateTime)
         "pc_pid": pid,
         "pc_startTime": start.time().strftime("%H:%M:%S").to_string(),
         "pc_endTime": end.time().strftime("%H:%M:%S").to_string(),
-        "pc_time": datetime(call.now_us),
+        "pc_time": call.state.zone.column(call.now_us),
     });
     // pc_hometext is stored and never shown again.
     for name in [
@@ -81,11 +81,7 @@ fn row(body: &Value, call: &Call<'_>, pid: &str, start: DateTime, end: DateTime)
     row
 }
 
-fn resource(body: &Value, patient: &str, provider: Option<&str>, start: DateTime, end: DateTime) -> Value {
-    let instant = |time: DateTime| {
-        let stamp = TimeZone::UTC.to_timestamp(time).unwrap_or_default();
-        stamp.strftime("%Y-%m-%dT%H:%M:%S+00:00").to_string()
-    };
+fn resource(zone: &Zone, body: &Value, patient: &str, provider: Option<&str>, start: DateTime, end: DateTime) -> Value {
     let mut participants =
         vec![json!({ "actor": { "reference": format!("Patient/{patient}") }, "status": "accepted" })];
     participants.extend(
@@ -95,8 +91,8 @@ fn resource(body: &Value, patient: &str, provider: Option<&str>, start: DateTime
         "resourceType": "Appointment",
         "status": status(&text(&body["pc_apptstatus"])),
         "description": body["pc_title"],
-        "start": instant(start),
-        "end": instant(end),
+        "start": zone.wall_instant(start),
+        "end": zone.wall_instant(end),
         "participant": participants,
     })
 }

@@ -1,7 +1,6 @@
 //! Documents: the way in for what has no other, such as immunizations. The file name comes back in the list.
 
 use super::{Call, multipart};
-use crate::clock::{datetime, instant};
 use crate::http::Reply;
 use crate::records::New;
 use base64::Engine as _;
@@ -20,13 +19,13 @@ pub(super) fn upload(call: Call<'_>, pid: &str) -> Reply {
         "status": "current",
         "category": [{ "text": path }],
         "subject": { "reference": format!("Patient/{patient}") },
-        "date": instant(call.now_us),
+        "date": call.state.zone.instant(call.now_us),
         "content": [{ "attachment": {
             "contentType": file.media_type, "title": file.name, "data": STANDARD.encode(&file.bytes),
         } }],
     });
     let row = json!({
-        "filename": file.name, "mimetype": file.media_type, "docdate": datetime(call.now_us), "size": file.bytes.len(), "path": path,
+        "filename": file.name, "mimetype": file.media_type, "docdate": call.state.zone.column(call.now_us), "size": file.bytes.len(), "path": path,
     });
     let key = Some(file.name);
     let new = New { key: key.clone(), patient: Some(patient), body, row, ..New::default() };

@@ -2,9 +2,9 @@
 
 use super::validate::text;
 use super::{Call, invalid, processed};
-use crate::clock::datetime;
 use crate::http::Reply;
 use crate::records::{New, Record};
+use crate::zone::Zone;
 use serde_json::{Map, Value, json};
 
 const CLASSES: [&str; 6] = ["AMB", "EMER", "HH", "IMP", "VR", "FLD"];
@@ -39,11 +39,16 @@ pub(super) fn create(call: Call<'_>, uuid: &str) -> Reply {
     if !problems.is_empty() {
         return invalid(&Value::Object(problems));
     }
-    let mut row = json!({ "date": datetime(call.now_us) });
+    let mut row = json!({ "date": call.state.zone.column(call.now_us) });
     copy(&body, &mut row);
     let key = key(&row);
-    let new =
-        New { key: key.clone(), patient: Some(uuid.to_owned()), body: resource(&row, uuid), row, ..New::default() };
+    let new = New {
+        key: key.clone(),
+        patient: Some(uuid.to_owned()),
+        body: resource(&call.state.zone, &row, uuid),
+        row,
+        ..New::default()
+    };
     let id = call.state.records.add("Encounter", new, call.now_us, &mut call.state.random).id.clone();
     let shown = call.state.records.get("Encounter", &id).map_or(Value::Null, |record| shown(&call, record));
     processed(201, shown).committed(&id).key(key)
@@ -60,10 +65,11 @@ pub(super) fn update(call: Call<'_>, uuid: &str, euuid: &str) -> Reply {
     if !problems.is_empty() {
         return invalid(&Value::Object(problems));
     }
+    let zone = call.state.zone.clone();
     call.state.records.change("Encounter", euuid, call.now_us, |record| {
         copy(&body, &mut record.row);
         record.key = key(&record.row);
-        record.body = resource(&record.row, uuid);
+        record.body = resource(&zone, &record.row, uuid);
     });
     let shown = call.state.records.get("Encounter", euuid).map_or(Value::Null, |record| shown(&call, record));
     processed(200, shown).committed(euuid)
@@ -88,15 +94,13 @@ fn key(row: &Value) -> Option<String> {
     Some(text(&row["external_id"])).filter(|key| !key.is_empty())
 }
 
-fn resource(row: &Value, patient: &str) -> Value {
-    let date = text(&row["date"]).replace(' ', "T");
-    let date = if date.len() == 10 { format!("{date}T00:00:00") } else { date };
+fn resource(zone: &Zone, row: &Value, patient: &str) -> Value {
     json!({
         "resourceType": "Encounter",
         "status": "finished",
         "class": { "system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": row["class_code"] },
         "subject": { "reference": format!("Patient/{patient}") },
-        "period": { "start": format!("{date}+00:00") },
+        "period": { "start": zone.column_instant(&text(&row["date"])) },
         "reasonCode": [{ "text": row["reason"] }],
     })
 }

@@ -5,9 +5,10 @@ use super::{Call, invalid, processed};
 use crate::http::Reply;
 use crate::openemr::patient::{Refusal, keep_identifier, stored};
 use crate::records::{New, Record, codings};
+use crate::zone::Zone;
 use serde_json::{Value, json};
 
-fn row(record: &Record) -> Value {
+fn row(zone: &Zone, record: &Record) -> Value {
     let body = &record.body;
     let identifiers = body["identifier"].as_array().map_or(&[][..], Vec::as_slice);
     let mut numbered = identifiers.iter().filter(|one| codings(&one["type"]).any(|coding| coding["code"] == "PT"));
@@ -16,20 +17,20 @@ fn row(record: &Record) -> Value {
         "pubpid": numbered.next().map_or(&Value::Null, |one| &one["value"]),
         "fname": body["name"][0]["given"][0], "mname": body["name"][0]["given"][1], "lname": body["name"][0]["family"],
         "DOB": body["birthDate"], "sex": body["gender"],
-        "last_updated": crate::clock::datetime(record.updated_us),
+        "last_updated": zone.column(record.updated_us),
     })
 }
 
 /// All patients, or those whose columns equal the parameters.
 pub(super) fn list(call: &Call<'_>) -> Reply {
-    let rows = call.state.records.all("Patient").map(row);
+    let rows = call.state.records.all("Patient").map(|record| row(&call.state.zone, record));
     let found = rows.filter(|row| call.request.query.iter().all(|(name, value)| text(&row[name.as_str()]) == *value));
     processed(200, json!(found.collect::<Vec<Value>>()))
 }
 
 pub(super) fn get(call: &Call<'_>, uuid: &str) -> Reply {
     let record = call.state.records.get("Patient", uuid);
-    record.map_or_else(|| Reply::json(404, &json!([])), |record| processed(200, row(record)))
+    record.map_or_else(|| Reply::json(404, &json!([])), |record| processed(200, row(&call.state.zone, record)))
 }
 
 /// The columns as the FHIR resource that has the same rules.
@@ -80,8 +81,8 @@ pub(super) fn update(call: Call<'_>, uuid: &str) -> Reply {
         Ok(body) => body,
         Err(refusal) => return refused(refusal),
     };
-    let changed = call.state.records.change("Patient", uuid, call.now_us, |record| record.body = body);
-    changed.map_or_else(|| Reply::json(404, &json!([])), |record| processed(200, row(record)).committed(uuid))
+    call.state.records.change("Patient", uuid, call.now_us, |record| record.body = body);
+    get(&call, uuid).committed(uuid)
 }
 
 /// Facilities or practitioners with the numbers that appointments name.

@@ -2,7 +2,6 @@
 
 use super::Call;
 use super::validate::{Column, Rule, broken, text};
-use crate::clock::{datetime, instant};
 use crate::http::Reply;
 use crate::records::New;
 use serde_json::{Value, json};
@@ -49,7 +48,7 @@ pub(super) fn create(call: Call<'_>, pid: &str, eid: &str) -> Reply {
     let (Some(patient), Some(encounter)) = (call.patient_by_pid(pid), encounter) else {
         return Reply::error(500, "the form could not be saved");
     };
-    let mut row = json!({ "pid": pid, "eid": eid, "date": datetime(call.now_us) });
+    let mut row = json!({ "pid": pid, "eid": eid, "date": call.state.zone.column(call.now_us) });
     copy(&body, &mut row);
     let new = New {
         patient: Some(patient.clone()),
@@ -93,7 +92,7 @@ fn copy(body: &Value, row: &mut Value) {
 
 /// Writes the Observations of a form: one for each column that has a value.
 fn observe(call: Call<'_>, vid: u64, row: &Value, patient: &str, encounter: &str) {
-    let date = row["date"].as_str().map(|date| format!("{}+00:00", date.replace(' ', "T")));
+    let date = row["date"].as_str().map(|date| call.state.zone.column_instant(date));
     for (column, code, unit) in CODES {
         let Ok(number) = text(&row[column]).parse::<f64>() else { continue };
         let body = json!({
@@ -105,7 +104,7 @@ fn observe(call: Call<'_>, vid: u64, row: &Value, patient: &str, encounter: &str
             "code": { "coding": [{ "system": "http://loinc.org", "code": code }] },
             "subject": { "reference": format!("Patient/{patient}") },
             "encounter": { "reference": format!("Encounter/{encounter}") },
-            "effectiveDateTime": date.clone().unwrap_or_else(|| instant(call.now_us)),
+            "effectiveDateTime": date.clone().unwrap_or_else(|| call.state.zone.instant(call.now_us)),
             "valueQuantity": { "value": number, "unit": unit, "system": "http://unitsofmeasure.org", "code": unit },
         });
         let mark = json!({ "vid": vid, "column": column });

@@ -11,3 +11,4 @@ mod paging;
 mod r4;
 mod rest;
 mod tls;
+mod zone;
