@@ -30,8 +30,8 @@ const ALERT: [u8; 7] = [0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 0x50];
 
 /// Ends a handshake that has just begun.
 pub(crate) async fn refuse(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> Result<()> {
-    let mut hello = [0; 1024];
-    stream.read(&mut hello).await?;
+    // The first byte is enough to know that the client began.
+    stream.read_u8().await?;
     stream.write_all(&ALERT).await?;
     stream.shutdown().await
 }
