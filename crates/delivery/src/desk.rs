@@ -22,6 +22,17 @@ impl Desk {
         all.iter().map(|(tenant, handle)| (tenant.clone(), handle.status())).collect()
     }
 
+    /// Asks all to finish what is in flight and to end.
+    pub async fn stop(&self) {
+        let all: Vec<Handle> = {
+            let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
+            all.iter().map(|(_, handle)| handle.clone()).collect()
+        };
+        for handle in all {
+            handle.stop().await;
+        }
+    }
+
     pub fn get(&self, tenant: &str, name: &str) -> Option<Handle> {
         let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
         all.iter()

@@ -56,6 +56,8 @@ pub struct Dispatcher<B: Book> {
     /// Audit records of changes that were taken over by newer ones.
     superseded: Vec<AuditRecord>,
     counted: Counted,
+    /// Nothing new is begun.
+    stopping: bool,
     /// The log may hold more changes than have been read.
     more: bool,
     polled: tokio::time::Instant,
@@ -105,6 +107,7 @@ impl<B: Book> Dispatcher<B> {
             status: status.clone(),
             superseded: Vec::new(),
             counted: Counted::default(),
+            stopping: false,
             more: true,
             polled: now,
             leased: now,
@@ -113,13 +116,16 @@ impl<B: Book> Dispatcher<B> {
         Ok((dispatcher, Handle::new(status, commander)))
     }
 
-    /// Runs until something makes it impossible to go on safely.
-    pub async fn run(mut self) -> Error {
-        loop {
-            if let Err(error) = self.turn().await {
-                return error;
-            }
+    /// Runs until it is stopped ([`Handle::stop`]) or something makes it impossible to go on safely: 409 when another
+    /// process has taken the lease.
+    pub async fn run(mut self) -> Result<(), Error> {
+        while !self.stopping || self.in_flight > 0 {
+            self.turn().await?;
         }
+        // What is kept in memory only must not be lost with a good end.
+        let audit = std::mem::take(&mut self.superseded);
+        let place = self.shared.place(self.board.low_water(self.planned));
+        self.shared.keep(vec![place], audit).await
     }
 
     async fn turn(&mut self) -> Result<(), Error> {
@@ -160,10 +166,11 @@ impl<B: Book> Dispatcher<B> {
     /// Rows of an earlier process. What was in flight may have arrived: it is looked for before anything else.
     async fn restore(&mut self) -> Result<(), Error> {
         let shared = self.shared.clone();
-        shared.keep(Vec::new(), Vec::new()).await?;
         let place = shared.book.state(&shared.spec.space("place"), "seq").await?;
         let place = place.and_then(|bytes| Some(u64::from_le_bytes(bytes.try_into().ok()?)));
         self.planned = place.unwrap_or(shared.spec.from_seq);
+        // Takes the lease; where it all began must not be asked again after a crash.
+        shared.keep(vec![shared.place(self.planned)], Vec::new()).await?;
         let now = shared.gate.steady.now_us();
         let quiesce = i64::try_from(shared.destination.quiesce().as_micros()).unwrap_or(i64::MAX / 2);
         let mut after = String::new();
@@ -274,7 +281,7 @@ impl<B: Book> Dispatcher<B> {
 
     /// Starts what may start now; answers when to look again.
     async fn start_ready(&mut self) -> Result<Option<Wake>, Error> {
-        while self.in_flight < self.shared.spec.concurrency {
+        while self.in_flight < self.shared.spec.concurrency && !self.stopping {
             let now = self.shared.gate.steady.now_us();
             let Some(no) = self.board.next(now) else {
                 return Ok(self.board.next_due_us().map(|us| self.wake(Wait::Until(us))));
@@ -427,6 +434,7 @@ impl<B: Book> Dispatcher<B> {
                 self.shared.keep(rows.map(|intent| self.shared.intent_row(intent)).collect(), Vec::new()).await?;
                 done.send(numbers.len()).ok();
             }
+            Command::Stop => self.stopping = true,
             Command::List(state, limit, done) => {
                 let wanted = |intent: &&Intent| state.is_none_or(|state| intent.state == state);
                 let mut intents: Vec<Intent> = self.board.iter().filter(wanted).cloned().collect();

@@ -138,6 +138,8 @@ fn eta_s(depth: f64, rate: f64, windows: &Windows, now_us: i64) -> Option<f64> {
 /// What an operator asks of a running dispatcher.
 #[derive(Debug)]
 pub(crate) enum Command {
+    /// Finish what is in flight and end.
+    Stop,
     Pause(bool, oneshot::Sender<()>),
     /// Refused intents with these numbers, or all; answers how many.
     Replay(Option<Vec<u64>>, oneshot::Sender<usize>),
@@ -165,6 +167,11 @@ impl Handle {
     /// Durable: a paused destination stays paused when the process starts anew. `false` when the dispatcher has ended.
     pub async fn pause(&self, paused: bool) -> bool {
         self.ask(|done| Command::Pause(paused, done)).await.is_some()
+    }
+
+    /// Asks it to finish what is in flight and to end.
+    pub async fn stop(&self) {
+        drop(self.commands.send(Command::Stop).await);
     }
 
     /// Sends refused changes again: those with these numbers, or all.

@@ -4,6 +4,7 @@ mod client;
 mod cmd;
 mod config;
 mod control;
+mod delivering;
 mod demo;
 mod door;
 mod input;

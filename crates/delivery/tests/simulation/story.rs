@@ -161,7 +161,7 @@ impl World {
                 match started.await {
                     Ok((dispatcher, running)) => {
                         *handle.lock().unwrap() = Some(running);
-                        let error = dispatcher.run().await;
+                        let error = dispatcher.run().await.unwrap_err();
                         assert_eq!(error.status, 409, "only a lost lease ends it: {error}");
                     }
                     Err(error) => assert_eq!(error.status, 409, "{error}"),

@@ -15,7 +15,14 @@ pub(crate) enum Action {
 
 pub(crate) fn run(action: &Action) -> Result<ExitCode> {
     match action {
-        Action::Generate => print!("{}", crate::config::TEMPLATE),
+        Action::Generate => {
+            print!("{}", crate::config::TEMPLATE);
+            println!();
+            // Not in force until somebody fills it in.
+            for line in crate::config::destination::TEMPLATE.lines() {
+                println!("{}{line}", if line.starts_with('#') { "" } else { "#" });
+            }
+        }
         Action::Check { file } => {
             crate::config::load(Some(file))?;
             println!("{} is fine", file.display());

@@ -4,13 +4,13 @@ use crate::client::Client;
 use crate::cmd::load;
 use crate::cmd::serve::{self, Service};
 use crate::config::Config;
+use crate::delivering::Delivering;
 use crate::demo::{page, population};
 use crate::door::Door;
 use crate::progress::Progress;
 use crate::wiring;
 use anyhow::Result;
 use clap::Args;
-use delivery::Desk;
 use engine::Engine;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -54,8 +54,8 @@ pub(crate) fn run(config: &Config, arguments: &Arguments) -> Result<ExitCode> {
     let outcome = runtime.block_on(async {
         let listener = serve::bind(([127, 0, 0, 1], arguments.port).into()).await?;
         let url = format!("http://{}", listener.local_addr()?);
-        let desk = Desk::default();
-        let metrics = Arc::new(api::Metrics::default().with(web::ops::Metrics(desk.clone())));
+        let delivering = Delivering::default();
+        let metrics = Arc::new(api::Metrics::default().with(web::ops::Metrics(delivering.desk.clone())));
         let pages = page::router(engine.clone(), metrics.clone(), url.clone());
         let service = Service {
             listener,
@@ -65,7 +65,7 @@ pub(crate) fn run(config: &Config, arguments: &Arguments) -> Result<ExitCode> {
             store: store.clone(),
             engine: engine.clone(),
             metrics,
-            desk,
+            delivering: delivering.clone(),
             config: api_config,
         };
         let (loaded, stop) = tokio::sync::oneshot::channel();

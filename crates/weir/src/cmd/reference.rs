@@ -20,7 +20,10 @@ pub(crate) fn run(page: Page, mut command: clap::Command) -> Result<ExitCode> {
             commands(&mut text, &mut command)?;
             text
         }
-        Page::Configuration => configuration(crate::config::TEMPLATE)?,
+        Page::Configuration => {
+            let destination = crate::config::destination::TEMPLATE.replace("[[destination]]", "[destination]");
+            configuration(&format!("{}\n{destination}", crate::config::TEMPLATE))?
+        }
     };
     print!("{text}");
     Ok(ExitCode::SUCCESS)

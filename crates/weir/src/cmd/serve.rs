@@ -1,10 +1,10 @@
 //! `weir serve`
 
 use crate::config::Config;
+use crate::delivering::Delivering;
 use crate::{control, wiring};
 use anyhow::{Context, Result, bail};
 use axum::Router;
-use delivery::Desk;
 use engine::Engine;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -26,12 +26,14 @@ pub(crate) fn run(config: &Config) -> Result<ExitCode> {
         let listener = bind(address).await?;
         let scheme = if tls.is_some() { "https" } else { "http" };
         eprintln!("weir serves FHIR R4 at {scheme}://{}/fhir", listener.local_addr()?);
-        let desk = Desk::default();
-        let metrics = Arc::new(api::Metrics::default().with(web::ops::Metrics(desk.clone())));
+        let delivering = Delivering::default();
+        let metrics = Arc::new(api::Metrics::default().with(web::ops::Metrics(delivering.desk.clone())));
         let router = api::router(engine.clone(), api_config.clone(), metrics.clone());
+        delivering.start(&config.destinations, &engine)?;
         let data_dir = config.store.dir.clone();
         let store = store.clone();
-        let service = Service { listener, router, tls, data_dir, store, engine, metrics, desk, config: api_config };
+        let service =
+            Service { listener, router, tls, data_dir, store, engine, metrics, delivering, config: api_config };
         service.serve(stop_signal()).await
     })?;
     store.close();
@@ -47,8 +49,7 @@ pub(crate) struct Service {
     pub(crate) store: Store,
     pub(crate) engine: Engine,
     pub(crate) metrics: Arc<api::Metrics>,
-    /// For the operator's pages.
-    pub(crate) desk: Desk,
+    pub(crate) delivering: Delivering,
     pub(crate) config: api::Config,
 }
 
@@ -59,7 +60,7 @@ impl Service {
         // Who can open the socket can read the files: there is nothing to prove.
         let local = api::Config { bearer_token: None, ..self.config.clone() };
         let (tell, told) = tokio::sync::watch::channel(());
-        let ops = web::ops::router(self.desk, self.engine.clone(), told.clone());
+        let ops = web::ops::router(self.delivering.desk.clone(), self.engine.clone(), told.clone());
         let router = self.router.merge(api::guard(ops.clone(), &self.config));
         let api = api::router(self.engine, local.clone(), self.metrics).merge(api::guard(ops, &local));
         let commands = control::router(self.store, api);
@@ -75,6 +76,7 @@ impl Service {
             api::serve_local(socket, commands, &local, async { drop(also_told.changed().await) }),
             stopping
         );
+        self.delivering.stop(self.config.shutdown_timeout).await;
         control::unbind(&self.data_dir);
         network.and(machine).context("server failed")
     }

@@ -1,6 +1,9 @@
 //! One TOML file, overlaid by `WEIR__SECTION__KEY`.
 
+pub(crate) mod destination;
+
 use anyhow::{Context, Result, bail};
+use destination::Destination;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
@@ -14,6 +17,9 @@ pub(crate) struct Config {
     pub(crate) store: Store,
     pub(crate) fhir: Fhir,
     pub(crate) log: Log,
+    /// `[[destination]]`, as often as there are.
+    #[serde(skip)]
+    pub(crate) destinations: Vec<Destination>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -75,10 +81,15 @@ fn environment() -> Vec<(String, String)> {
 
 pub(crate) fn parse(name: &str, text: &str, environment: &[(String, String)]) -> Result<Config> {
     let mut merged: toml::Table = TEMPLATE.parse().context("the built-in configuration is TOML")?;
-    let file: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+    let mut file: toml::Table = text.parse().map_err(|error: toml::de::Error| {
         let line = error.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count());
         anyhow::anyhow!("{name}:{line}: {}", error.message())
     })?;
+    let destinations = match file.remove("destination") {
+        None => Vec::new(),
+        Some(toml::Value::Array(tables)) => destination::parse(name, text, tables)?,
+        Some(_) => bail!("{name}:{}: write [[destination]], there may be several", line_of(text, "destination")),
+    };
     for (section, values) in file {
         let Some(known) = merged.get_mut(&section).and_then(toml::Value::as_table_mut) else {
             bail!("{}", unknown(name, text, &section, &section, TEMPLATE_SECTIONS))
@@ -98,12 +109,13 @@ pub(crate) fn parse(name: &str, text: &str, environment: &[(String, String)]) ->
     for (variable, value) in environment {
         overlay(&mut merged, variable, value)?;
     }
-    let config: Config = merged.try_into().context("configuration")?;
+    let mut config: Config = merged.try_into().context("configuration")?;
+    config.destinations = destinations;
     check(&config)?;
     Ok(config)
 }
 
-const TEMPLATE_SECTIONS: &[&str] = &["server", "store", "fhir", "log"];
+const TEMPLATE_SECTIONS: &[&str] = &["server", "store", "fhir", "log", "destination"];
 
 fn line_of(text: &str, key: &str) -> usize {
     let at = |line: &str| line.trim_start().trim_start_matches('[').trim_start().starts_with(key);

@@ -1,0 +1,94 @@
+//! The dispatchers of all configured destinations, from start to stop.
+
+use crate::config::destination::Destination;
+use crate::wiring::SystemClock;
+use anyhow::{Context, Result};
+use delivery::{Desk, Dispatcher, EngineBook};
+use emr::{Auth, FhirServer, Http};
+use engine::{Engine, Principal, Role, Session};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use store::TenantId;
+use tokio::task::JoinSet;
+
+/// Between two tries to start a dispatcher that has failed.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// All dispatchers of a server. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Delivering {
+    pub(crate) desk: Desk,
+    tasks: Arc<Mutex<JoinSet<()>>>,
+}
+
+impl Delivering {
+    /// Starts a dispatcher for each destination. Wrong settings are errors here; what fails later is tried again.
+    pub(crate) fn start(&self, destinations: &[Destination], engine: &Engine) -> Result<()> {
+        for destination in destinations {
+            let connector = connector(destination).with_context(|| format!("destination {}", destination.name))?;
+            let (destination, engine, desk) = (destination.clone(), engine.clone(), self.desk.clone());
+            self.tasks().spawn(async move {
+                while let Err(error) = run(&destination, &engine, &connector, &desk).await {
+                    let (name, error) = (&destination.name, format!("{error:#}"));
+                    tracing::error!(delivery.destination = name, error, "delivery stopped, starts again");
+                    tokio::time::sleep(AGAIN).await;
+                }
+            });
+        }
+        Ok(())
+    }
+
+    fn tasks(&self) -> MutexGuard<'_, JoinSet<()>> {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Finishes what is in flight, for `timeout` at most. What is not finished is looked for at the destination at the next start.
+    pub(crate) async fn stop(&self, timeout: Duration) {
+        self.desk.stop().await;
+        let mut tasks = std::mem::take(&mut *self.tasks());
+        let all = async { while tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(timeout, all).await.is_err() {
+            tracing::warn!("deliveries were cut off after the shutdown timeout");
+        }
+    }
+}
+
+fn connector(destination: &Destination) -> Result<Arc<dyn delivery::Destination>> {
+    let auth = match destination.token_file.as_os_str().is_empty() {
+        true => Auth::None,
+        false => {
+            let path = &destination.token_file;
+            let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+            Auth::Bearer(seal::Secret::new(text.trim().to_owned()))
+        }
+    };
+    let client = emr::client(Duration::from_secs(destination.timeout_s))?;
+    let http = Http::new(client, &destination.url, auth);
+    let quiesce = Duration::from_secs(destination.quiesce_s);
+    Ok(Arc::new(FhirServer::new(http, destination.mode()?, quiesce)))
+}
+
+/// Runs one dispatcher to its end.
+async fn run(
+    destination: &Destination,
+    engine: &Engine,
+    connector: &Arc<dyn delivery::Destination>,
+    desk: &Desk,
+) -> Result<()> {
+    let session = Session {
+        tenant: TenantId(destination.tenant.clone()),
+        who: Principal { id: format!("delivery/{}", destination.name), role: Role::Admin },
+        request_id: String::new(),
+        base: "http://localhost/fhir".into(),
+    };
+    let last_seq = engine.stats(&session).await?.last_seq;
+    let book = EngineBook::new(engine.clone(), session).await?;
+    let mut seed = [0; 8];
+    seal::system_random(&mut seed);
+    let spec = destination.spec(last_seq)?;
+    let (dispatcher, handle) =
+        Dispatcher::start(book, spec, connector.clone(), Arc::new(SystemClock), u64::from_le_bytes(seed)).await?;
+    desk.put(&destination.tenant, handle);
+    dispatcher.run().await?;
+    Ok(())
+}
