@@ -13,16 +13,18 @@ pub(crate) enum Sign {
     Unauthorised,
 }
 
-/// Calls that are looked back at.
-const RECENT: usize = 20;
-/// A share of strained calls below this is the weather, not the climate.
-const SLOW_DOWN_AT: f64 = 0.2;
-const BREAK_AT: f64 = 0.5;
+/// Calls that are looked back at for slowing down.
+const RECENT: usize = 40;
+/// A share of strained calls below this is the weather, not the climate: one of eight that fails by chance stays below it.
+const SLOW_DOWN_AT: f64 = 0.3;
+/// Failures among the last [`BREAK_RECENT`] calls that open the breaker.
+const BREAK_AT: usize = 10;
+const BREAK_RECENT: usize = 20;
 const FACTOR_MIN: f64 = 0.1;
 /// Of the allowed rate, won back in a minute.
 const RECOVERY_PER_MINUTE: f64 = 0.05;
-/// When all is well for a whole look back, recovery is quicker.
-const RECOVERY_WHEN_CLEAN: f64 = 0.5;
+/// Recovery is quicker while the strain is far below where it counts.
+const RECOVERY_IN_FAIR_WEATHER: f64 = 0.5;
 const SLOW_DOWN_EVERY_US: i64 = 1_000_000;
 const OPEN_FIRST_US: i64 = 5_000_000;
 const OPEN_MAX_US: i64 = 300_000_000;
@@ -132,12 +134,12 @@ impl Pace {
         }
         // Slow answers slow us down, but only failures open the breaker.
         let failing = sign != Sign::Healthy;
-        let share = |wanted: &dyn Fn(&Sign) -> bool| {
-            self.recent.iter().filter(|(sign, _)| wanted(sign)).count() as f64 / RECENT as f64
+        let among = |recent: usize, wanted: Sign| {
+            self.recent.iter().rev().take(recent).filter(|(sign, _)| *sign == wanted).count()
         };
-        let (strained, unauthorised) =
-            (share(&|sign| *sign == Sign::Strained), share(&|sign| *sign == Sign::Unauthorised));
-        if failing && strained.max(unauthorised) >= BREAK_AT && self.breaker == Breaker::Closed {
+        let worst = among(BREAK_RECENT, Sign::Strained).max(among(BREAK_RECENT, Sign::Unauthorised));
+        let strained = among(RECENT, Sign::Strained) as f64 / RECENT as f64;
+        if failing && worst >= BREAK_AT && self.breaker == Breaker::Closed {
             self.open(now_us);
         }
         if strained >= SLOW_DOWN_AT
@@ -157,8 +159,9 @@ impl Pace {
     fn recover(&mut self, now_us: i64) {
         let minutes = (now_us - self.recovered_us).clamp(0, 60_000_000) as f64 / 60e6;
         self.recovered_us = now_us;
-        let clean = self.recent.len() == RECENT && self.recent.iter().all(|(sign, _)| *sign == Sign::Healthy);
-        let rate = if clean { RECOVERY_WHEN_CLEAN } else { RECOVERY_PER_MINUTE };
+        let strained = self.recent.iter().filter(|(sign, _)| *sign != Sign::Healthy).count() as f64;
+        let fair = self.recent.len() == RECENT && strained < SLOW_DOWN_AT / 2.0 * RECENT as f64;
+        let rate = if fair { RECOVERY_IN_FAIR_WEATHER } else { RECOVERY_PER_MINUTE };
         self.factor = (self.factor + minutes * rate).min(1.0);
     }
 }
@@ -173,15 +176,15 @@ mod tests {
     fn a_few_failures_are_weather_many_slow_down_and_most_break() {
         let mut pace = Pace::default();
         for turn in 0..200 {
-            let sign = if turn % 10 == 0 { Sign::Strained } else { Sign::Healthy };
+            let sign = if turn % 8 == 0 { Sign::Strained } else { Sign::Healthy };
             pace.answered(turn * SECOND, 20_000, sign);
         }
         assert_eq!((pace.factor(), pace.breaker()), (1.0, Breaker::Closed));
-        for turn in 200..205 {
+        for turn in 200..208 {
             pace.answered(turn * SECOND, 20_000, Sign::Strained);
         }
-        assert!(pace.factor() < 0.3 && pace.breaker() == Breaker::Closed, "{pace:?}");
-        for turn in 205..212 {
+        assert!(pace.factor() < 0.6 && pace.breaker() == Breaker::Closed, "{pace:?}");
+        for turn in 208..212 {
             pace.answered(turn * SECOND, 20_000, Sign::Strained);
         }
         assert!(matches!(pace.breaker(), Breaker::Open { .. }));
@@ -213,11 +216,11 @@ mod tests {
         for turn in 0..40 {
             pace.answered(turn * SECOND, 50_000, Sign::Healthy);
         }
-        for turn in 40..50 {
+        for turn in 40..55 {
             pace.answered(turn * SECOND, 3_000_000, Sign::Healthy);
         }
         assert!(pace.factor() <= 0.25 && pace.breaker() == Breaker::Closed, "{pace:?}");
-        for turn in 50..300 {
+        for turn in 55..300 {
             pace.answered(turn * SECOND, 50_000, Sign::Healthy);
         }
         assert_eq!(pace.factor(), 1.0);
