@@ -147,7 +147,8 @@ fn faults() -> Faults {
         commit_then_drop: 0.02,
         late_commit: 0.01,
         late_commit_max_ms: 2_000,
-        too_many: 0.05,
+        // Every Retry-After stops all calls for as long as it says.
+        too_many: 0.01,
         server_error: 0.03,
         stall: 0.005,
         stall_ms: 1_000,
