@@ -60,7 +60,7 @@ pub(crate) struct World {
     /// Attempts that the destination has seen.
     pub(crate) attempts: Arc<AtomicUsize>,
     pub(crate) stop: watch::Sender<()>,
-    running: JoinHandle<engine::Error>,
+    running: JoinHandle<Result<(), engine::Error>>,
     _dir: tempfile::TempDir,
 }
 
