@@ -1,13 +1,16 @@
 //! Requests to an EMR. Each waits for its turn first, and what its failure means for the request is told exactly.
 
-use delivery::{Calls, Problem};
+use crate::turns::Turns;
+use delivery::Problem;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::{Method, RequestBuilder};
 use std::time::Duration;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Answers longer than this are cut: they are for ids and messages.
-const ANSWER_BYTES_MAX: usize = 4 << 20;
+/// Answers to writes that are longer than this are lost: they are for ids and messages.
+pub(crate) const ANSWER_BYTES_MAX: usize = 4 << 20;
+/// What is said of an answer that is longer than it may be.
+pub(crate) const TOO_LONG: &str = "the answer is too long";
 /// A `Retry-After` of a server that is out of its mind.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(86_400);
 
@@ -82,15 +85,16 @@ impl Http {
     }
 
     /// Waits for its turn, sends, and reads the answer.
-    pub async fn send(&self, calls: &Calls, request: RequestBuilder) -> Result<Answer, Lost> {
-        let Some(call) = calls.next().await else { return Err(Lost::Ending) };
-        let answer = exchange(request).await;
-        drop(call);
+    pub async fn send(&self, turns: &dyn Turns, request: RequestBuilder) -> Result<Answer, Lost> {
+        let Some(turn) = turns.next().await else { return Err(Lost::Ending) };
+        let answer = exchange(request, ANSWER_BYTES_MAX).await;
+        drop(turn);
         answer
     }
 }
 
-async fn exchange(request: RequestBuilder) -> Result<Answer, Lost> {
+/// Sends and reads an answer of `bytes_max` at most. The caller holds a turn.
+pub(crate) async fn exchange(request: RequestBuilder, bytes_max: usize) -> Result<Answer, Lost> {
     // The error's own text would repeat the URL, and with it ids.
     let mut response = request.send().await.map_err(|error| {
         let text = || Problem::new(0, reason(&error));
@@ -101,8 +105,9 @@ async fn exchange(request: RequestBuilder) -> Result<Answer, Lost> {
     let mut body = Vec::new();
     loop {
         match response.chunk().await {
-            Ok(Some(chunk)) if body.len() + chunk.len() <= ANSWER_BYTES_MAX => body.extend_from_slice(&chunk),
-            Ok(_) => break,
+            Ok(Some(chunk)) if body.len() + chunk.len() <= bytes_max => body.extend_from_slice(&chunk),
+            Ok(Some(_)) => return Err(Lost::Unknown(Problem::new(status, TOO_LONG))),
+            Ok(None) => break,
             Err(error) => return Err(Lost::Unknown(Problem::new(status, reason(&error)))),
         }
     }

@@ -2,7 +2,11 @@
 
 mod fhir_server;
 mod http;
+pub mod openemr;
 mod outcome;
+mod turns;
 
 pub use fhir_server::{FhirServer, Mode};
-pub use http::{Auth, Http, client};
+pub use http::{Answer, Auth, Http, Lost, client};
+pub use openemr::OpenEmr;
+pub use turns::{Spaced, Turn, Turns};

@@ -4,6 +4,7 @@
 //! (AES-256-GCM) and, through a key derived from it, makes the hashes by which values are found without standing in clear.
 
 mod data;
+pub mod jwt;
 mod master;
 mod secret;
 
@@ -28,6 +29,8 @@ pub enum SealError {
     KeyLength,
     #[error("the data key was wrapped by another master key (key id {found}, this one is {given})")]
     OtherMasterKey { found: String, given: String },
+    #[error("a signing key is an RSA private key in PKCS #8, as PEM")]
+    SigningKey,
 }
 
 /// The SHA-256 of `bytes` in hexadecimal digits: tells one content from another, keeps no secret of a short one.

@@ -82,6 +82,37 @@ impl Value {
             _ => None,
         }
     }
+
+    /// Follows `names` member by member.
+    pub fn path(&self, names: &[&str]) -> Option<&Value> {
+        names.iter().try_fold(self, |value, name| value.get(name))
+    }
+
+    /// Shorthand for `get(name)` and [`Value::as_str`].
+    pub fn str(&self, name: &str) -> Option<&str> {
+        self.get(name)?.as_str()
+    }
+
+    /// Items of an array in order; nothing for any other kind.
+    pub fn items(&self) -> &[Value] {
+        match self {
+            Value::Array(items) => items,
+            _ => &[],
+        }
+    }
+
+    /// Items of the array that the member `name` is; nothing when it is none.
+    pub fn list(&self, name: &str) -> &[Value] {
+        self.get(name).map_or(&[], Value::items)
+    }
+
+    /// The text of a string or number.
+    pub fn scalar(&self) -> Option<&str> {
+        match self {
+            Value::String(text) | Value::Number(text) => Some(text),
+            _ => None,
+        }
+    }
 }
 
 /// The minified text.

@@ -1,0 +1,174 @@
+//! OpenEMR as a destination and as a source.
+//!
+//! Its FHIR API reads almost everything and writes three types; its REST API writes some more; the rest reaches the staff as a
+//! document. It has no conditional requests and no versions, so that each kind of record carries our key where it comes back:
+//! see `docs/guides/openemr.md`.
+
+mod allergy;
+mod answer;
+mod appointment;
+mod auth;
+mod condition;
+mod document;
+mod encounter;
+mod fhir;
+mod list;
+mod local_time;
+mod medication;
+mod outline;
+mod patient;
+mod plan;
+mod push;
+mod register;
+mod site;
+mod units;
+mod vital;
+
+pub use auth::{AuthError, Reader, Vault, VaultError, Writer};
+pub use plan::{NoPlan, Plan, Way};
+
+use crate::turns::Turns;
+use delivery::{Async, Calls, Destination, Found, Item, Outcome};
+use jiff::tz::TimeZone;
+use push::Push;
+use site::Site;
+use std::sync::Arc;
+use std::time::Duration;
+use store::Clock;
+use tokio::sync::Mutex;
+
+/// How long a request whose connection has died may still take effect: a PHP worker runs for 60 seconds at most.
+pub const QUIESCE: Duration = Duration::from_secs(90);
+/// The plan is read again after this.
+const PLAN_LIFE_US: i64 = 86_400_000_000;
+
+/// What is peculiar to one OpenEMR.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Such as `https://emr.example.org`; without `/apis`.
+    pub base: String,
+    /// Its tenant.
+    pub site: String,
+    pub quiesce: Duration,
+    /// Its wall clock: OpenEMR keeps local time without a zone.
+    pub zone: TimeZone,
+    /// Number of the facility where visits take place.
+    pub facility: String,
+    /// Number of the facility that bills.
+    pub billing_facility: String,
+    /// Number of the calendar category of appointments and encounters.
+    pub category: String,
+    /// Category of documents, as a path.
+    pub document_path: String,
+    /// User name to whom messages go.
+    pub staff: String,
+    /// User name from whom they come.
+    pub sender: String,
+    /// Group of the messages.
+    pub group: String,
+}
+
+impl Settings {
+    /// A fresh OpenEMR's own numbers, in UTC.
+    pub fn new(base: &str) -> Settings {
+        Settings {
+            base: base.trim_end_matches('/').to_owned(),
+            site: "default".into(),
+            quiesce: QUIESCE,
+            zone: TimeZone::UTC,
+            facility: "3".into(),
+            billing_facility: "3".into(),
+            category: "5".into(),
+            document_path: "/Medical_Record".into(),
+            staff: "admin".into(),
+            sender: "admin".into(),
+            group: "Default".into(),
+        }
+    }
+}
+
+/// The two credentials of one OpenEMR.
+#[derive(Clone, Debug)]
+pub struct Credentials {
+    pub reader: Reader,
+    /// The service user that writes, then those that stand in for it should its refresh token be lost.
+    pub writers: Vec<Writer>,
+    /// Where rotated refresh tokens go.
+    pub vault: Arc<dyn Vault>,
+}
+
+/// See the module documentation.
+#[derive(Debug)]
+pub struct OpenEmr {
+    settings: Settings,
+    site: Site,
+    clock: Arc<dyn Clock>,
+    /// With the time of its reading.
+    plan: Mutex<Option<(Arc<Plan>, i64)>>,
+}
+
+impl OpenEmr {
+    /// `client` is one of [`crate::client`]'s.
+    pub fn new(settings: Settings, credentials: Credentials, client: reqwest::Client, clock: Arc<dyn Clock>) -> OpenEmr {
+        let Credentials { reader, writers, vault } = credentials;
+        let site = Site::new(client, &settings.base, &settings.site, clock.clone(), reader, writers, vault);
+        OpenEmr { settings, site, clock, plan: Mutex::new(None) }
+    }
+
+    /// Whether the service user and all that stand in for it must be enrolled again.
+    pub async fn is_locked_out(&self) -> bool {
+        self.site.is_locked_out().await
+    }
+
+    /// What this OpenEMR can do; read from it once a day.
+    pub(crate) async fn plan(&self, turns: &dyn Turns) -> Result<Arc<Plan>, Outcome> {
+        let known = self.plan.lock().await.clone();
+        let now = self.clock.now_us();
+        if let Some((plan, _)) = known.filter(|(_, read_us)| now - read_us < PLAN_LIFE_US) {
+            return Ok(plan);
+        }
+        // Not under the lock: waiting for a turn may take long. Two that read it at once do no harm.
+        let request = self.site.fhir(reqwest::Method::GET, "/metadata", None);
+        let answer = self.site.send(turns, site::Who::Nobody, request).await.map_err(site::Failure::of_read)?;
+        if answer.status != 200 {
+            return Err(answer::unread(&answer));
+        }
+        let plan = Plan::read(&answer.body).map_err(|error| Outcome::Retry {
+            problem: delivery::Problem::new(answer.status, error.to_string()),
+            after: None,
+        })?;
+        let plan = Arc::new(plan);
+        *self.plan.lock().await = Some((plan.clone(), now));
+        Ok(plan)
+    }
+}
+
+impl Destination for OpenEmr {
+    fn deliver<'a>(&'a self, item: &'a Item, calls: &'a Calls) -> Async<'a, Outcome> {
+        Box::pin(async move {
+            let plan = match self.plan(calls).await {
+                Ok(plan) => plan,
+                Err(outcome) => return outcome,
+            };
+            Push { emr: self, item, turns: calls, plan: &plan }.deliver().await
+        })
+    }
+
+    fn probe<'a>(&'a self, item: &'a Item, calls: &'a Calls) -> Async<'a, Found> {
+        Box::pin(async move {
+            let plan = match self.plan(calls).await {
+                Ok(plan) => plan,
+                Err(outcome) => return Found::Unknown(push::problem_of(outcome)),
+            };
+            Push { emr: self, item, turns: calls, plan: &plan }.probe().await
+        })
+    }
+
+    fn quiesce(&self) -> Duration {
+        self.settings.quiesce
+    }
+
+    fn kind(&self) -> &'static str {
+        "openemr"
+    }
+}
