@@ -23,7 +23,7 @@ impl std::fmt::Debug for Turn {
 }
 
 /// Gives out turns. Every request to the host takes one, whatever it is for.
-pub trait Turns: Send + Sync {
+pub trait Turns: Send + Sync + std::fmt::Debug {
     /// Waits until the next request may be made. `None`: no more requests.
     fn next(&self) -> Async<'_, Option<Turn>>;
 }

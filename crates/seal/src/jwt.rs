@@ -70,7 +70,9 @@ impl SigningKey {
     /// The public key as a JSON web key set.
     pub fn public_keys(&self) -> String {
         let SigningKey { n, e, id, .. } = self;
-        format!(r#"{{"keys":[{{"kty":"RSA","use":"sig","alg":"RS384","key_ops":["verify"],"kid":"{id}","n":"{n}","e":"{e}"}}]}}"#)
+        format!(
+            r#"{{"keys":[{{"kty":"RSA","use":"sig","alg":"RS384","key_ops":["verify"],"kid":"{id}","n":"{n}","e":"{e}"}}]}}"#
+        )
     }
 
     /// A JWT with these claims, which are the text of a JSON object.

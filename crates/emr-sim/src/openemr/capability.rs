@@ -43,8 +43,7 @@ fn resource(profile: Profile, resource_type: &str) -> Value {
         interactions.extend(["create", "update"]);
     }
     let interactions: Vec<Value> = interactions.into_iter().map(|code| json!({ "code": code })).collect();
-    let parameters: Vec<Value> = search::parameters(resource_type)
-        .iter()
+    let parameters: Vec<Value> = search::all_parameters(profile, resource_type)
         .map(|(name, meaning)| json!({ "name": name, "type": meaning.name() }))
         .collect();
     json!({ "type": resource_type, "interaction": interactions, "searchParam": parameters })

@@ -59,10 +59,10 @@ const CODED: Parameters = &[
 ];
 const OWNED: Parameters =
     &[("_id", Meaning::Id), ("patient", Meaning::Patient), ("_lastUpdated", Meaning::LastUpdated)];
-const IDENTIFIED: (&str, Meaning) = ("identifier", Meaning::Identifier);
+static IDENTIFIED: (&str, Meaning) = ("identifier", Meaning::Identifier);
 
 /// Search parameters of a type, beside `identifier` where a profile that writes more adds it.
-pub(super) fn parameters(resource_type: &str) -> Parameters {
+fn parameters(resource_type: &str) -> Parameters {
     match resource_type {
         "Patient" => PATIENT,
         "Practitioner" => PERSON,
@@ -72,6 +72,16 @@ pub(super) fn parameters(resource_type: &str) -> Parameters {
         "Observation" | "DocumentReference" | "DiagnosticReport" => CODED,
         _ => OWNED,
     }
+}
+
+/// All search parameters of a type in a profile.
+pub(super) fn all_parameters(
+    profile: Profile,
+    resource_type: &str,
+) -> impl Iterator<Item = &'static (&'static str, Meaning)> {
+    let own = parameters(resource_type);
+    let more = profile.writes_more() && !own.iter().any(|(name, _)| *name == IDENTIFIED.0);
+    own.iter().chain(more.then_some(&IDENTIFIED))
 }
 
 /// What becomes of a parameter.
@@ -95,8 +105,7 @@ fn use_of(profile: Profile, zone: &Zone, resource_type: &str, name: &str, value:
             (true, _) => Use::Ignored,
         };
     }
-    let more = profile.writes_more().then_some(&IDENTIFIED);
-    let known = parameters(resource_type).iter().chain(more).find(|(known, _)| *known == base);
+    let known = all_parameters(profile, resource_type).find(|(known, _)| *known == base);
     match known {
         Some((_, meaning)) if modifier.is_empty() || *meaning == Meaning::Name => Use::Term(Term {
             name: base.to_owned(),

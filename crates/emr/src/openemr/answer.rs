@@ -129,7 +129,9 @@ mod tests {
         let gone = r#"{"validationErrors":{"euuid":{"Callback::INVALID_VALUE":"x"}}}"#;
         assert!(matches!(refused(&answer(400, gone), &["euuid"]), Outcome::Gone(_)));
         let bare = r#"{"pc_catid":{"Numeric::NOT_NUMERIC":"pc_catid must be numeric"}}"#;
-        assert!(matches!(failed(&answer(400, bare)), Outcome::Refused(problem) if problem.text.starts_with("pc_catid")));
+        assert!(
+            matches!(failed(&answer(400, bare)), Outcome::Refused(problem) if problem.text.starts_with("pc_catid"))
+        );
         assert!(matches!(unread(&answer(500, "")), Outcome::Retry { .. }));
     }
 }

@@ -1,10 +1,10 @@
 //! Appointment by REST: created and deleted, never changed. Our key is `pc_website`, which the list shows.
 
+use super::answer;
 use super::answer::scalar;
 use super::local_time::{date, hour, local};
 use super::push::{Looked, Push, Subject, Written, more, problem_of, remote, unsaid};
 use super::register;
-use super::answer;
 use ::fhir::json;
 use ::fhir::json::Value;
 use delivery::{Outcome, Problem, Remote};
@@ -78,7 +78,9 @@ pub(super) async fn look(push: &Push<'_>, body: Option<&Value>) -> Looked {
     let Some(body) = body else {
         let rows = push.rows("/appointment").await.map_err(problem_of)?;
         let row = rows.iter().find(|row| scalar(row, "pc_website").as_deref() == Some(push.key()));
-        return row.map(|row| of_row(row).ok_or_else(|| Problem::new(0, "the appointment shows no patient"))).transpose();
+        return row
+            .map(|row| of_row(row).ok_or_else(|| Problem::new(0, "the appointment shows no patient")))
+            .transpose();
     };
     let subject = push.subject(body).await.map_err(problem_of)?;
     let ours = ours(push, &subject).await.map_err(problem_of)?;
@@ -126,7 +128,8 @@ fn row(push: &Push<'_>, body: &Value) -> Written<Row> {
         return Err(push.refuse("end must be after start"));
     }
     let status = status(body.str("status").unwrap_or_default());
-    let status = status.ok_or_else(|| push.refuse("an appointment with this status has no place in OpenEMR's calendar"))?;
+    let status =
+        status.ok_or_else(|| push.refuse("an appointment with this status has no place in OpenEMR's calendar"))?;
     let actors = body.list("participant").iter().filter_map(|one| one.path(&["actor", "reference"])?.as_str());
     let provider = actors.filter_map(|actor| actor.strip_prefix("Practitioner/")).find_map(|id| {
         let remote = push.related("Practitioner", id)?;
@@ -163,7 +166,8 @@ fn title(body: &Value) -> String {
         Some(concept @ Value::Object(_)) => std::slice::from_ref(concept),
         _ => body.list(name),
     });
-    let text = body.str("description").map(str::to_owned).or_else(|| concepts.into_iter().find_map(super::outline::concept));
+    let text =
+        body.str("description").map(str::to_owned).or_else(|| concepts.into_iter().find_map(super::outline::concept));
     let text = text.filter(|text| text.chars().count() >= 2).unwrap_or_else(|| "Appointment".to_owned());
     text.chars().take(TITLE_CHARS_MAX).collect()
 }

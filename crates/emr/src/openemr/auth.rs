@@ -257,7 +257,10 @@ impl Inside {
             tracing::error!(spare, "OpenEMR refuses the refresh token of the service user: enrol it again");
             return match spare {
                 0 => AuthError::LockedOut,
-                _ => AuthError::Unavailable { problem: Problem::new(401, "a spare service user takes over"), after: None },
+                _ => AuthError::Unavailable {
+                    problem: Problem::new(401, "a spare service user takes over"),
+                    after: None,
+                },
             };
         }
         let problem = Problem::new(answer.status, error);
@@ -269,7 +272,7 @@ impl Inside {
 }
 
 /// Codes of OAuth errors; anything else might be content.
-fn is_code(text: &str) -> bool {
+pub(super) fn is_code(text: &str) -> bool {
     text.len() <= 40 && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
 }
 

@@ -75,7 +75,8 @@ async fn names(push: &Push<'_>, subject: &Subject) -> Written<Vec<String>> {
     let request = request.query(&[("path", &push.emr.settings.document_path)]);
     let answer = push.emr.site.send(push.turns, Who::Writer, request).await.map_err(Failure::of_read)?;
     let rows = rows(&answer).ok_or_else(|| super::answer::unread(&answer))?;
-    let names: Vec<String> = rows.iter().filter_map(|row| scalar(row, "filename").or_else(|| scalar(row, "name"))).collect();
+    let names: Vec<String> =
+        rows.iter().filter_map(|row| scalar(row, "filename").or_else(|| scalar(row, "name"))).collect();
     if names.len() < rows.len() {
         let problem = Problem::new(answer.status, "the list of documents shows no file names");
         return Err(Outcome::Retry { problem, after: None });
@@ -86,7 +87,8 @@ async fn names(push: &Push<'_>, subject: &Subject) -> Written<Vec<String>> {
 async fn upload(push: &Push<'_>, subject: &Subject, file: &File) -> Written<()> {
     let request = push.emr.site.rest(Method::POST, &format!("/patient/{}/document", subject.pid), None);
     let request = request.query(&[("path", &push.emr.settings.document_path)]);
-    let request = request.header(CONTENT_TYPE, format!("multipart/form-data; boundary={BOUNDARY}")).body(multipart(file));
+    let request =
+        request.header(CONTENT_TYPE, format!("multipart/form-data; boundary={BOUNDARY}")).body(multipart(file));
     let answer = push.emr.site.send(push.turns, Who::Writer, request).await.map_err(Failure::of_write)?;
     match answer.status {
         200 | 201 => Ok(()),
@@ -128,7 +130,8 @@ async fn tell(push: &Push<'_>, subject: &Subject, what: &str) -> Written<()> {
 /// The attachment of a DocumentReference, or the resource as a text. Equal content has an equal name.
 fn file(push: &Push<'_>, body: &Value) -> Written<File> {
     let attachment = body.list("content").first().and_then(|content| content.get("attachment"));
-    let data = attachment.and_then(|attachment| attachment.str("data")).filter(|_| push.item.name == "DocumentReference");
+    let data =
+        attachment.and_then(|attachment| attachment.str("data")).filter(|_| push.item.name == "DocumentReference");
     let (media_type, bytes) = match data {
         Some(data) => {
             let media_type = attachment.and_then(|attachment| attachment.str("contentType")).unwrap_or_default();

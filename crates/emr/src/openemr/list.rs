@@ -74,7 +74,8 @@ impl List {
         if uuid.is_none() {
             // Without its FHIR id the row is there all the same.
             let shown = push.read(&format!("{}/{number}", self.path(&subject))).await.ok();
-            uuid = shown.filter(|shown| shown.status == 200).and_then(|shown| scalar(&super::answer::row(&shown), "uuid"));
+            uuid =
+                shown.filter(|shown| shown.status == 200).and_then(|shown| scalar(&super::answer::row(&shown), "uuid"));
         }
         Ok(remote(&uuid.unwrap_or_default(), &[(NUMBER, &number)], &subject))
     }
@@ -96,7 +97,8 @@ impl List {
         let same = |row: &Value| {
             ["title", "begdate", "diagnosis"].into_iter().all(|name| {
                 let (shown, ours) = (scalar(row, name).unwrap_or_default(), scalar(&columns, name).unwrap_or_default());
-                shown == ours || name == "begdate" && !ours.is_empty() && shown.starts_with(ours.get(..10).unwrap_or(&ours))
+                shown == ours
+                    || name == "begdate" && !ours.is_empty() && shown.starts_with(ours.get(..10).unwrap_or(&ours))
             })
         };
         let found = by_key.or_else(|| rows.iter().find(|row| comment(row).is_none() && same(row)));

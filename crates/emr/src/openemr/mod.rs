@@ -11,6 +11,7 @@ mod auth;
 mod condition;
 mod document;
 mod encounter;
+pub mod enroll;
 mod fhir;
 mod list;
 mod local_time;
@@ -109,7 +110,12 @@ pub struct OpenEmr {
 
 impl OpenEmr {
     /// `client` is one of [`crate::client`]'s.
-    pub fn new(settings: Settings, credentials: Credentials, client: reqwest::Client, clock: Arc<dyn Clock>) -> OpenEmr {
+    pub fn new(
+        settings: Settings,
+        credentials: Credentials,
+        client: reqwest::Client,
+        clock: Arc<dyn Clock>,
+    ) -> OpenEmr {
         let Credentials { reader, writers, vault } = credentials;
         let site = Site::new(client, &settings.base, &settings.site, clock.clone(), reader, writers, vault);
         OpenEmr { settings, site, clock, plan: Mutex::new(None) }

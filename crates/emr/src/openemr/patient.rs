@@ -147,7 +147,9 @@ mod tests {
         )
         .unwrap();
         let types = patient.list("identifier").iter().map(|one| {
-            one.path(&["type"]).unwrap().list("coding")[0].str("code").unwrap().to_owned() + " " + one.str("value").unwrap()
+            one.path(&["type"]).unwrap().list("coding")[0].str("code").unwrap().to_owned()
+                + " "
+                + one.str("value").unwrap()
         });
         assert_eq!(types.collect::<Vec<_>>(), ["PI 7", "PI 8", "SS 9", "PT Patient-p1"]);
         assert_eq!(patient.list("name")[0].str("use"), Some("official"));

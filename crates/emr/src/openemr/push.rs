@@ -3,7 +3,9 @@
 use super::answer::{body, failed, refused, row, scalar, unread};
 use super::plan::{Plan, Way};
 use super::site::{Failure, Who};
-use super::{OpenEmr, allergy, appointment, condition, document, encounter, fhir, medication, patient, register, vital};
+use super::{
+    OpenEmr, allergy, appointment, condition, document, encounter, fhir, medication, patient, register, vital,
+};
 use crate::http::Answer;
 use crate::turns::Turns;
 use ::fhir::json::Value;
@@ -65,7 +67,8 @@ impl Push<'_> {
 
     async fn write_or_remove(&self) -> Written<Remote> {
         match &self.item.body {
-            Some(body) if !is_withdrawn(body) => self.write(body).await,
+            // By FHIR the status says it.
+            Some(body) if self.family()? == Family::Fhir || !is_withdrawn(body) => self.write(body).await,
             _ => self.remove().await,
         }
     }

@@ -58,8 +58,12 @@ impl Failure {
 fn of_auth(error: AuthError) -> Outcome {
     let text = error.to_string();
     match error {
-        AuthError::LockedOut | AuthError::Refused(_) => Outcome::Retry { problem: Problem::new(401, text), after: None },
-        AuthError::Unavailable { problem, after } => Outcome::Retry { problem: Problem::new(problem.status, text), after },
+        AuthError::LockedOut | AuthError::Refused(_) => {
+            Outcome::Retry { problem: Problem::new(401, text), after: None }
+        }
+        AuthError::Unavailable { problem, after } => {
+            Outcome::Retry { problem: Problem::new(problem.status, text), after }
+        }
         AuthError::Ending => Outcome::Retry { problem: Problem::new(0, text), after: None },
     }
 }
@@ -73,9 +77,13 @@ pub(super) struct Site {
     writer: Tokens,
 }
 
+pub(super) fn root(base: &str) -> &str {
+    base.trim_end_matches('/')
+}
+
 /// The token endpoint of a site.
 pub(super) fn token_url(base: &str, site: &str) -> String {
-    format!("{}/oauth2/{site}/token", base.trim_end_matches('/'))
+    format!("{}/oauth2/{site}/token", root(base))
 }
 
 impl Site {
@@ -88,7 +96,7 @@ impl Site {
         writers: Vec<Writer>,
         vault: Arc<dyn Vault>,
     ) -> Site {
-        let root = base.trim_end_matches('/');
+        let root = root(base);
         let token_url = token_url(base, site);
         Site {
             fhir: format!("{root}/apis/{site}/fhir"),
@@ -115,12 +123,7 @@ impl Site {
         with_json(request, "application/json", body)
     }
 
-    pub(super) async fn send(
-        &self,
-        turns: &dyn Turns,
-        who: Who,
-        request: RequestBuilder,
-    ) -> Result<Answer, Failure> {
+    pub(super) async fn send(&self, turns: &dyn Turns, who: Who, request: RequestBuilder) -> Result<Answer, Failure> {
         self.send_long(turns, who, request, ANSWER_BYTES_MAX).await
     }
 
@@ -141,7 +144,9 @@ impl Site {
         loop {
             let mut turn = turns.next().await.ok_or(Failure::Lost(Lost::Ending))?;
             let copy = request.try_clone();
-            let Some(mut attempt) = copy else { return Err(Failure::Lost(Lost::NotSent(Problem::new(0, "no request")))) };
+            let Some(mut attempt) = copy else {
+                return Err(Failure::Lost(Lost::NotSent(Problem::new(0, "no request"))));
+            };
             let mut shown = None;
             if let Some(tokens) = tokens {
                 match tokens.give(turn, renewals > 0).await.map_err(Failure::Auth)? {

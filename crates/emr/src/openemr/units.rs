@@ -55,7 +55,11 @@ mod tests {
             ("120", "mm[Hg]", Kind::Pressure, "120"),
             ("98.60", "[degF]", Kind::Temperature, "98.6"),
         ] {
-            assert_eq!(convert(value, unit, kind).map(|value| value.to_string()).as_deref(), Some(expected), "{value} {unit}");
+            assert_eq!(
+                convert(value, unit, kind).map(|value| value.to_string()).as_deref(),
+                Some(expected),
+                "{value} {unit}"
+            );
         }
         assert_eq!(convert("70", "kg", Kind::Length), None);
         assert_eq!(convert("x", "kg", Kind::Mass), None);

@@ -48,7 +48,8 @@ fn parts(body: &Value) -> impl Iterator<Item = &Value> {
 
 fn column(part: &Value) -> Option<(&'static str, Kind)> {
     part.get("valueQuantity")?;
-    let codings = part.get("code")?.list("coding").iter().filter(|coding| coding.str("system") == Some("http://loinc.org"));
+    let codings =
+        part.get("code")?.list("coding").iter().filter(|coding| coding.str("system") == Some("http://loinc.org"));
     let codes: Vec<&str> = codings.filter_map(|coding| coding.str("code")).collect();
     COLUMNS.iter().find(|(code, ..)| codes.contains(code)).map(|(_, column, kind)| (*column, *kind))
 }
@@ -64,7 +65,8 @@ pub(super) async fn write(push: &Push<'_>, body: &Value) -> Written<Remote> {
     let subject = push.subject(body).await?;
     let encounter = number(push, body)?;
     let row = push.create(&path(&subject.pid, &encounter), &form).await?;
-    let number = scalar(&row, "vid").ok_or_else(|| Outcome::Unknown(Problem::new(201, "the answer does not say its id")))?;
+    let number =
+        scalar(&row, "vid").ok_or_else(|| Outcome::Unknown(Problem::new(201, "the answer does not say its id")))?;
     Ok(remote("", &[(NUMBER, &number), (ENCOUNTER, &encounter)], &subject))
 }
 
@@ -106,7 +108,8 @@ fn form(push: &Push<'_>, body: &Value) -> Written<Value> {
         let member = |name: &str| quantity.and_then(|quantity| quantity.get(name)?.scalar()).unwrap_or_default();
         let unit = if member("code").is_empty() { member("unit") } else { member("code") };
         let value = convert(member("value"), unit, kind);
-        let value = value.ok_or_else(|| push.refuse(format!("the unit of {column} is not one that can be converted")))?;
+        let value =
+            value.ok_or_else(|| push.refuse(format!("the unit of {column} is not one that can be converted")))?;
         form.set(column, value.to_string());
     }
     let time = ["effectiveDateTime", "effectiveInstant", "issued"].into_iter().find_map(|name| body.str(name));

@@ -1,0 +1,6 @@
+//! The OpenEMR connector against the simulated OpenEMR, over HTTP.
+
+mod book;
+mod house;
+mod push;
+mod tokens;
