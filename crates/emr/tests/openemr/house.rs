@@ -147,7 +147,7 @@ pub(crate) struct Delivery {
     pub(crate) house: House,
     pub(crate) emr: Arc<OpenEmr>,
     pub(crate) book: MemoryBook,
-    task: JoinHandle<engine::Error>,
+    task: JoinHandle<Result<(), engine::Error>>,
 }
 
 impl Delivery {
