@@ -103,7 +103,7 @@ pub(super) fn card(tenant: &str, status: &Status, samples: &[Sample]) -> Markup 
         ("dead", "refused for good"),
     ];
     let facts = [
-        ("eta", "All delivered"),
+        ("eta", "When all is delivered"),
         ("oldest", "Oldest has waited"),
         ("work", "In work"),
         ("delivered", "Delivered since the start"),

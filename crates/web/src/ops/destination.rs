@@ -12,8 +12,9 @@ use delivery::{Handle, Intent, State as IntentState, Status};
 use engine::Session;
 use maud::{Markup, html};
 
-/// Rows of one list.
-const ROWS_MAX: usize = 100;
+/// Rows of the two lists.
+const DEAD_MAX: usize = 100;
+const IN_WORK_MAX: usize = 25;
 /// Intents that are not refused.
 const IN_WORK: [IntentState; 4] = [IntentState::InFlight, IntentState::Probe, IntentState::Retry, IntentState::Pending];
 
@@ -80,7 +81,7 @@ fn switch(ops: &Ops, path: &str, status: &Status) -> Markup {
 }
 
 async fn refused(ops: &Ops, path: &str, handle: &Handle, status: &Status, now_us: i64) -> Result<Markup, Refused> {
-    let dead = list(handle, Some(IntentState::Dead), ROWS_MAX).await?;
+    let dead = list(handle, Some(IntentState::Dead), DEAD_MAX).await?;
     Ok(html! {
         h2 #refused { "Refused for good" }
         @if dead.is_empty() {
@@ -117,10 +118,10 @@ async fn refused(ops: &Ops, path: &str, handle: &Handle, status: &Status, now_us
 async fn in_work(path: &str, handle: &Handle, status: &Status, now_us: i64) -> Result<Markup, Refused> {
     let mut intents = Vec::new();
     for state in IN_WORK {
-        intents.extend(list(handle, Some(state), ROWS_MAX).await?);
+        intents.extend(list(handle, Some(state), IN_WORK_MAX).await?);
     }
     intents.sort_unstable_by_key(|intent| intent.no);
-    intents.truncate(ROWS_MAX);
+    intents.truncate(IN_WORK_MAX);
     Ok(html! {
         h2 #waiting { "Waiting and in work" }
         @if intents.is_empty() {
