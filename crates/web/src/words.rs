@@ -67,6 +67,12 @@ pub fn eta(depth: u64, paused: bool, eta_s: Option<f64>, now_us: i64) -> String 
     }
 }
 
+/// What a destination answered: `422: business-rule Patient.active`. Status 0: it did not answer.
+pub fn answer(status: u16, text: &str) -> String {
+    let status = if status == 0 { "no answer".to_owned() } else { status.to_string() };
+    if text.is_empty() { status } else { format!("{status}: {text}") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,6 +86,12 @@ mod tests {
             spans,
             ["less than a second", "1 second", "89 seconds", "2 minutes", "90 minutes", "3 hours", "2 days"]
         );
+    }
+
+    #[test]
+    fn answers_are_told_also_when_they_say_nothing() {
+        assert_eq!(answer(422, "value Patient.gender"), "422: value Patient.gender");
+        assert_eq!([answer(502, ""), answer(0, "timed out")], ["502", "no answer: timed out"]);
     }
 
     #[test]

@@ -85,8 +85,8 @@ fn last_problem(status: &Status) -> String {
     match &status.last_problem {
         None => "none since the server started".into(),
         Some((at_us, problem)) => {
-            let answer = if problem.status == 0 { "no answer".into() } else { problem.status.to_string() };
-            format!("{answer}: {} ({})", problem.text, words::instant(*at_us, status.as_of_us))
+            let answer = words::answer(problem.status, &problem.text);
+            format!("{answer} ({})", words::instant(*at_us, status.as_of_us))
         }
     }
 }

@@ -103,7 +103,7 @@ async fn refused(ops: &Ops, path: &str, handle: &Handle, status: &Status, now_us
                     td role="cell" { (label("Record")) (record(path, intent)) }
                     td role="cell" { (label("What happened")) (what_happened(intent, now_us)) }
                     td role="cell" {
-                        p { a href=(intent_path(path, intent)) { "Look at it or change it" span.hidden { ", " (intent.key) } } }
+                        p { a href=(intent_path(path, intent)) { "Look at it or change it" span.hidden { " " (intent.key) } } }
                         form method="post" action=(format!("{}/replay", intent_path(path, intent))) {
                             (ops.token_field())
                             button.secondary.small { "Send again" span.hidden { " " (intent.key) } }
@@ -169,7 +169,7 @@ fn record(path: &str, intent: &Intent) -> Markup {
 
 fn what_happened(intent: &Intent, now_us: i64) -> Markup {
     html! {
-        @if let Some(problem) = &intent.problem { (super::intent::problem(problem)) ". " }
+        @if let Some(problem) = &intent.problem { "Its answer: " (super::intent::problem(problem)) ". " }
         (super::intent::attempts(intent.attempts)) ", first seen " (words::instant(intent.since_us, now_us)) "."
     }
 }
@@ -188,7 +188,7 @@ pub(super) fn what_happens(intent: &Intent, now_us: i64) -> Markup {
     };
     html! {
         (text) "."
-        @if let Some(problem) = &intent.problem { " " (super::intent::attempts(intent.attempts)) ". Last: " (super::intent::problem(problem)) "." }
+        @if let Some(problem) = &intent.problem { " " (super::intent::attempts(intent.attempts)) ". Last answer: " (super::intent::problem(problem)) "." }
     }
 }
 

@@ -20,11 +20,8 @@ fn number(text: &str) -> Result<u64, Refused> {
     text.parse().map_err(|_| Refused::not_found("the number of a record has digits only"))
 }
 
-pub(super) fn problem(problem: &Problem) -> Markup {
-    html! {
-        @if problem.status == 0 { "No answer: " } @else { "Status " (problem.status) ": " }
-        (problem.text)
-    }
+pub(super) fn problem(problem: &Problem) -> String {
+    words::answer(problem.status, &problem.text)
 }
 
 pub(super) fn attempts(count: u32) -> String {

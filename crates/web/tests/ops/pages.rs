@@ -56,7 +56,7 @@ async fn a_refused_record_is_inspected_put_right_and_delivered() {
     world.patient("a", false).await;
     let no = world.until(0, 1).await[0];
     let list = world.get("/ops/default/emr").await.is(200);
-    list.shows("Status 422: must be &lt;b&gt;active&lt;/b&gt;").shows("1 attempt");
+    list.shows("Its answer: 422: must be &lt;b&gt;active&lt;/b&gt;").shows("1 attempt");
     let path = format!("/ops/default/emr/intents/{no}");
     list.shows(&format!("href=\"{path}\""));
 

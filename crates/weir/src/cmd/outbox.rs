@@ -231,10 +231,7 @@ fn table(all: &[Destination]) -> String {
 }
 
 fn answer_of(problem: &Problem) -> String {
-    match problem.status {
-        0 => format!("no answer: {}", problem.text),
-        status => format!("{status}: {}", problem.text),
-    }
+    words::answer(problem.status, &problem.text)
 }
 
 fn show(one: &Destination, intents: &[Intent]) -> String {
