@@ -4,6 +4,24 @@ use crate::route::ROWS;
 use fhir::json;
 use fhir::json::Value;
 
+/// What the operator's API serves; crate `web` does it.
+const OPERATIONS: [(&str, &str, &str); 6] = [
+    ("", "get", "All destinations and their numbers"),
+    ("/{tenant}/{destination}", "get", "One destination and its numbers"),
+    (
+        "/{tenant}/{destination}/intents",
+        "get",
+        "What waits or was refused; `state` is pending, in-flight, retry, probe or dead, `limit` 1 to 10000",
+    ),
+    ("/{tenant}/{destination}/pause", "post", "Send nothing more, also after a restart"),
+    ("/{tenant}/{destination}/resume", "post", "Send again"),
+    (
+        "/{tenant}/{destination}/replay",
+        "post",
+        "Send refused records again: {\"numbers\": [1, 2]}, or {\"numbers\": null} for all",
+    ),
+];
+
 /// The document as JSON text.
 pub fn openapi() -> String {
     let mut paths = Vec::new();
@@ -34,6 +52,19 @@ pub fn openapi() -> String {
             json!({ "get": { "operationId": operation_id("get", path), "summary": summary,
                 "responses": { "200": { "description": "OK" } } } }),
         ));
+    }
+    for (path, method, summary) in OPERATIONS {
+        let path = format!("/ops/api/destinations{path}");
+        let names = path
+            .split(['{', '}'])
+            .skip(1)
+            .step_by(2)
+            .map(|name| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }));
+        let mut item = json!({ "parameters": names.collect::<Vec<_>>() });
+        let responses = json!({ "200": { "description": "JSON" }, "4XX": { "description": "OperationOutcome" } });
+        let id = operation_id(method, &path);
+        item.set(method, json!({ "operationId": id, "summary": summary, "responses": responses }));
+        paths.push((path, item));
     }
     let document = json!({
         "openapi": "3.1.0",

@@ -67,7 +67,10 @@ fn state(status: &Status) -> Markup {
             let text = format!("It is slow or refuses: weir goes at {share:.0} of 100 of the allowed rate.");
             ("warn", "!", "Slowed down", text)
         }
-        Status { depth: 0, .. } => ("good", "✓", "Up to date", "Everything has been delivered.".to_owned()),
+        Status { depth: 0, dead: 0, .. } => ("good", "✓", "Up to date", "Everything has been delivered.".to_owned()),
+        Status { depth: 0, .. } => {
+            ("warn", "!", "Needs you", "Some records were refused for good. All others have been delivered.".to_owned())
+        }
         _ => {
             let until = changes.map_or(String::new(), |at| format!(" Its hours end {at}."));
             ("good", "→", "Sending", format!("Records are on their way.{until}"))

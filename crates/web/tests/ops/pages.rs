@@ -22,7 +22,7 @@ async fn the_overview_shows_every_destination_with_its_numbers() {
     let page = world.get("/ops").await.is(200);
     page.shows("<h2><a href=\"/ops/default/emr\">emr</a></h2>").shows("Kind: picky. Tenant: default.");
     page.shows("data-live=\"default/emr/delivered\">1<").shows("data-live=\"default/emr/dead\">1<");
-    page.shows("data-live=\"default/emr/depth\">0<").shows("Up to date").shows("nothing waits");
+    page.shows("data-live=\"default/emr/depth\">0<").shows("Some records were refused for good").shows("nothing waits");
     page.shows("422: must be &lt;b&gt;active&lt;/b&gt; (12:00:0").shows("<div class=\"chart\" role=\"img\"");
     assert!(page.header("content-security-policy").contains("default-src 'none'"));
     assert!(page.header("content-security-policy").contains("form-action 'self'"));

@@ -181,7 +181,8 @@ fn told(action: &Action, mut answer: Value) -> Result<String> {
         Action::Resume { name } => out = format!("{name} is resumed\n"),
         Action::Replay { .. } => {
             let count = answer["replayed"].as_u64().context(other)?;
-            out = format!("{} refused records will be sent again\n", words::grouped(count));
+            let records = if count == 1 { "record" } else { "records" };
+            out = format!("{} refused {records} will be sent again\n", words::grouped(count));
         }
     }
     Ok(out)
@@ -198,7 +199,8 @@ fn state(one: &Destination) -> &'static str {
         Destination { open: false, .. } => "closed",
         Destination { breaker, .. } if breaker == "open" => "held back",
         Destination { breaker, .. } if breaker == "half-open" => "trying",
-        Destination { depth: 0, .. } => "up to date",
+        Destination { depth: 0, dead: 0, .. } => "up to date",
+        Destination { depth: 0, .. } => "needs you",
         _ => "sending",
     }
 }
@@ -261,7 +263,7 @@ fn show(one: &Destination, intents: &[Intent]) -> String {
         let problem = intent.problem.as_ref().map(|problem| format!("  {}", answer_of(problem))).unwrap_or_default();
         let age = words::span((one.as_of_us - intent.since_us) as f64 / 1e6);
         out += &format!(
-            "{:>10}  {:<9}  {}  {age}, {} attempts{problem}\n",
+            "{:>10}  {:<9}  {}  {age}, attempts: {}{problem}\n",
             intent.no, intent.state, intent.key, intent.attempts
         );
     }

@@ -3,6 +3,7 @@
 mod cli;
 mod log;
 mod online;
+mod outbox;
 mod phi;
 mod reference;
 mod support;
