@@ -29,6 +29,7 @@ pub use dispatcher::Dispatcher;
 pub use gate::{Call, Calls};
 pub use intent::{Delivered, Intent, Problem, Remote, State};
 pub use limit::Limit;
+pub use prepare::hash_of;
 pub use rule::{PRIORITY, Rule, Rules};
 pub use spec::Spec;
 pub use status::{Handle, Status};

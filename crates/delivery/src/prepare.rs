@@ -99,8 +99,8 @@ fn strip(resource: &mut Value) {
     members.retain(|(name, member)| !(name == "meta" && matches!(member, Value::Object(meta) if meta.is_empty())));
 }
 
-/// FNV-1a: the same in every process and version.
-pub(crate) fn hash_of(value: &Value) -> u64 {
+/// Tells one content from another. FNV-1a: the same in every process and version.
+pub fn hash_of(value: &Value) -> u64 {
     let mut bytes = Vec::new();
     value.write(&mut bytes);
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3))

@@ -40,3 +40,9 @@ pub(crate) fn instant(us: i64) -> String {
     let time = jiff::Timestamp::from_second(us.div_euclid(1_000_000)).unwrap_or_default();
     time.strftime("%Y-%m-%dT%H:%M:%S+00:00").to_string()
 }
+
+/// The time in HTTP's `Date`.
+pub(crate) fn http_date(us: i64) -> String {
+    let time = jiff::Timestamp::from_second(us.div_euclid(1_000_000)).unwrap_or_default();
+    time.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
+}

@@ -1,6 +1,7 @@
 //! The way of a request: it arrives, is counted, is read, meets a fault or not, is answered or not.
 
 use crate::arrivals::{Outcome, sha256};
+use crate::clock::http_date;
 use crate::faults::{Fault, Nature, draw};
 use crate::http::{Reply, Request};
 use crate::limits::Strain;
@@ -70,7 +71,7 @@ pub(crate) async fn handle(
     // In a task of its own: a worker of the EMR goes on when its client has gone away.
     let end = tokio::spawn(process(Arc::clone(&emr), gate, request)).await.map_err(|_| Dropped)?;
     match end {
-        End::Reply(reply) => Ok(respond(reply)),
+        End::Reply(reply) => Ok(respond(&emr, reply)),
         End::Close => Err(Dropped),
         End::Reset => {
             breaker.reset();
@@ -79,7 +80,7 @@ pub(crate) async fn handle(
         // The answer is swallowed: its first byte closes the sending side.
         End::HalfClose => {
             breaker.half_close();
-            Ok(respond(Reply::empty(200)))
+            Ok(respond(&emr, Reply::empty(200)))
         }
     }
 }
@@ -260,7 +261,9 @@ fn first_64(hash: [u8; 32]) -> u64 {
     hash[..8].iter().fold(0, |value, byte| (value << 8) | u64::from(*byte))
 }
 
-fn respond(reply: Reply) -> Response<Full<Bytes>> {
+/// `Date` is the EMR's own clock, as in the records.
+fn respond(emr: &Emr, reply: Reply) -> Response<Full<Bytes>> {
+    let reply = reply.header("date", http_date(emr.clock.wall_us()));
     let headers = reply.header_map();
     let mut response = Response::new(Full::new(Bytes::from(reply.body)));
     *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

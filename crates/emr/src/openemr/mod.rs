@@ -19,14 +19,19 @@ mod medication;
 mod outline;
 mod patient;
 mod plan;
+mod probe_suite;
+mod pull;
 mod push;
 mod register;
+mod search;
 mod site;
 mod units;
 mod vital;
 
 pub use auth::{AuthError, Reader, Vault, VaultError, Writer};
 pub use plan::{NoPlan, Plan, Way};
+pub use probe_suite::{Findings, Paging};
+pub use pull::{Cursor, Known, KnownError, Mark, Pull, PullError, Pulled, Reach, Step, reach};
 
 use crate::turns::Turns;
 use delivery::{Async, Calls, Destination, Found, Item, Outcome};
@@ -126,8 +131,14 @@ impl OpenEmr {
         self.site.is_locked_out().await
     }
 
+    /// What this OpenEMR can do, read from it now: for enrolment and for a pull.
+    pub async fn read_plan(&self, turns: &dyn Turns) -> Result<Arc<Plan>, PullError> {
+        *self.plan.lock().await = None;
+        Ok(self.plan(turns).await.map_err(search::SearchError::of)?)
+    }
+
     /// What this OpenEMR can do; read from it once a day.
-    pub(crate) async fn plan(&self, turns: &dyn Turns) -> Result<Arc<Plan>, Outcome> {
+    async fn plan(&self, turns: &dyn Turns) -> Result<Arc<Plan>, Outcome> {
         let known = self.plan.lock().await.clone();
         let now = self.clock.now_us();
         if let Some((plan, _)) = known.filter(|(_, read_us)| now - read_us < PLAN_LIFE_US) {

@@ -315,7 +315,7 @@ pub(super) fn problem_of(outcome: Outcome) -> Problem {
 }
 
 /// The id of the patient that a resource belongs to.
-fn patient_of(body: &Value) -> Option<&str> {
+pub(super) fn patient_of(body: &Value) -> Option<&str> {
     let direct = ["subject", "patient", "beneficiary", "for"].into_iter();
     let direct = direct.filter_map(|member| body.path(&[member, "reference"])?.as_str());
     let actors = body.list("participant").iter().filter_map(|one| one.path(&["actor", "reference"])?.as_str());

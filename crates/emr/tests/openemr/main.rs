@@ -2,5 +2,6 @@
 
 mod book;
 mod house;
+mod pull;
 mod push;
 mod tokens;

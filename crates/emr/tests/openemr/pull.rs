@@ -1,0 +1,276 @@
+//! Everything in the EMR is pulled, and whatever happens to it there is found.
+
+use crate::house::House;
+use delivery::Async;
+use emr::openemr::{Cursor, Findings, Known, KnownError, Mark, Paging, Pull, PullError, Step};
+use emr::{OpenEmr, Spaced};
+use emr_sim::{Faults, Options, Profile};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use store::Clock;
+
+const TYPES: [&str; 6] =
+    ["Condition", "Immunization", "Appointment", "Observation", "DocumentReference", "Practitioner"];
+
+#[derive(Debug, Default)]
+struct Marks(Mutex<BTreeMap<(String, String), Mark>>);
+
+impl Known for Marks {
+    fn marks<'a>(&'a self, ty: &'a str, ids: &'a [String]) -> Async<'a, Result<Vec<Option<Mark>>, KnownError>> {
+        let marks = self.0.lock().unwrap();
+        let found = ids.iter().map(|id| marks.get(&(ty.to_owned(), id.clone())).copied()).collect();
+        Box::pin(async { Ok(found) })
+    }
+
+    fn list<'a>(
+        &'a self,
+        ty: &'a str,
+        after: &'a str,
+        limit: usize,
+    ) -> Async<'a, Result<Vec<(String, Mark)>, KnownError>> {
+        let marks = self.0.lock().unwrap();
+        let from = (ty.to_owned(), after.to_owned());
+        let rows = marks.range(from.clone()..).filter(|(key, _)| **key != from).take_while(|((of, _), _)| of == ty);
+        let found = rows.take(limit).map(|((_, id), mark)| (id.clone(), *mark)).collect();
+        Box::pin(async { Ok(found) })
+    }
+}
+
+/// What a platform holds of the EMR.
+struct Mirror {
+    house: House,
+    emr: Arc<OpenEmr>,
+    turns: Spaced,
+    findings: Findings,
+    pull: Pull,
+    marks: Marks,
+    cursor: String,
+    records: BTreeMap<(String, String), Value>,
+}
+
+impl Mirror {
+    async fn of(house: House) -> Mirror {
+        let emr = Arc::new(house.connector(Vec::new()));
+        let turns = Spaced::new(Duration::ZERO);
+        let findings = emr.probe_suite(&turns).await.unwrap();
+        let plan = emr.read_plan(&turns).await.unwrap();
+        let pull = Pull::new(emr.clone(), findings.clone(), &plan, &TYPES);
+        let cursor = serde_json::to_string(&Cursor::default()).unwrap();
+        Mirror { house, emr, turns, findings, pull, marks: Marks::default(), cursor, records: BTreeMap::new() }
+    }
+
+    /// Steps until the round or sweep is over; each from what the step before has kept. How many records came.
+    async fn run(&mut self, sweep: bool) -> usize {
+        let mut pulled = 0;
+        loop {
+            let cursor: Cursor = serde_json::from_str(&self.cursor).unwrap();
+            let step = match sweep {
+                true => self.pull.sweep(&cursor, &self.marks, &self.turns).await,
+                false => self.pull.round(&cursor, &self.marks, &self.turns).await,
+            };
+            match step {
+                Ok(step) => {
+                    pulled += step.pulled.len();
+                    let done = step.done;
+                    self.apply(step);
+                    if done {
+                        return pulled;
+                    }
+                }
+                Err(PullError::Failed { .. }) => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+
+    fn apply(&mut self, step: Step) {
+        for pulled in step.pulled {
+            let key = (pulled.ty, pulled.remote_id);
+            match pulled.resource {
+                Some(resource) => drop(self.records.insert(key, serde_json::from_str(&resource.to_string()).unwrap())),
+                None => assert!(self.records.remove(&key).is_some(), "{key:?} goes twice"),
+            }
+        }
+        let mut marks = self.marks.0.lock().unwrap();
+        for (ty, id, mark) in step.marks {
+            match mark {
+                Some(mark) => drop(marks.insert((ty, id), mark)),
+                None => drop(marks.remove(&(ty, id))),
+            }
+        }
+        self.cursor = serde_json::to_string(&step.cursor).unwrap();
+    }
+
+    /// Records that differ between the two sides.
+    fn differences(&self) -> Vec<String> {
+        let mut differing = Vec::new();
+        let mut seen = 0;
+        for ty in TYPES.into_iter().chain(["Patient"]) {
+            for record in self.house.sim.records(ty) {
+                seen += 1;
+                let mut mine = self.records.get(&(ty.to_owned(), record.id.clone())).cloned().unwrap_or_default();
+                if let Some(members) = mine.as_object_mut() {
+                    members.remove("meta");
+                    members.remove("id");
+                }
+                if mine != record.body {
+                    differing.push(format!("{ty}/{}", record.id));
+                }
+            }
+        }
+        if seen != self.records.len() {
+            differing.push(format!("{} records too many", self.records.len() as i64 - seen as i64));
+        }
+        differing
+    }
+
+    /// Sets both clocks forward.
+    fn advance(&self, by: Duration) {
+        self.house.sim.advance(by);
+        self.house.clock.advance_us(by.as_micros() as i64);
+    }
+
+    fn patient(&self, number: usize) -> String {
+        self.house.sim.insert(json!({
+            "resourceType": "Patient", "name": [{ "use": "official", "family": format!("Family{number}"), "given": ["A"] }],
+            "gender": "female", "birthDate": "1990-05-01",
+        }))
+    }
+
+    fn records_of(&self, patient: &str) -> [String; 4] {
+        let subject = json!({ "reference": format!("Patient/{patient}") });
+        let insert = |resource: Value| self.house.sim.insert(resource);
+        [
+            insert(json!({ "resourceType": "Condition", "subject": subject, "code": { "text": "Cough" } })),
+            insert(json!({ "resourceType": "DocumentReference", "subject": subject, "status": "current" })),
+            insert(
+                json!({ "resourceType": "Observation", "subject": subject, "status": "final", "code": { "text": "Hb" } }),
+            ),
+            insert(json!({ "resourceType": "Immunization", "patient": subject, "status": "completed" })),
+        ]
+    }
+
+    fn edit(&self, ty: &str, id: &str) {
+        assert!(self.house.sim.edit(ty, id, |body| body["note"] = json!([{ "text": "edited" }])));
+    }
+
+    fn has_edit(&self, ty: &str, id: &str) -> bool {
+        self.records.get(&(ty.to_owned(), id.to_owned())).is_some_and(|record| record["note"][0]["text"] == "edited")
+    }
+}
+
+async fn probed(profile: Profile, patients: usize) -> Findings {
+    let house = House::build(profile).await;
+    for number in 0..patients {
+        house.sim.insert(
+            json!({ "resourceType": "Patient", "gender": "male", "birthDate": format!("19{:02}-01-01", number + 10) }),
+        );
+    }
+    Mirror::of(house).await.findings
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_suite_learns_how_each_version_pages() {
+    let learnt = async |profile, patients| {
+        let findings = probed(profile, patients).await;
+        (findings.paging, findings.unknown_empties, findings.windows)
+    };
+    for patients in [1, 5] {
+        assert_eq!(learnt(Profile::OpenEmr702, patients).await, (Paging::Window, Some(true), true));
+        assert_eq!(learnt(Profile::OpenEmr8, patients).await, (Paging::Paged, Some(true), true));
+    }
+    // Nobody to find out by: nothing is taken for granted.
+    assert_eq!(learnt(Profile::OpenEmr8, 0).await, (Paging::Window, None, false));
+}
+
+/// Patients over some months, edits that no time shows, deletions; every one is found.
+async fn everything_is_found(options: Options, faults: Faults) {
+    let mirror = Mirror::of(House::with(options.clone()).await).await;
+    let mut patients = Vec::new();
+    let mut records = Vec::new();
+    for number in 0..900 {
+        if number % 300 == 0 {
+            mirror.advance(Duration::from_secs(100 * 86_400));
+        }
+        let patient = mirror.patient(number);
+        if number % 10 == 0 {
+            records.push(mirror.records_of(&patient));
+        }
+        patients.push(patient);
+    }
+    // The suite had nobody to find out by: it is run again.
+    let mut mirror = Mirror { findings: mirror.emr.probe_suite(&mirror.turns).await.unwrap(), ..mirror };
+    let plan = mirror.emr.read_plan(&mirror.turns).await.unwrap();
+    mirror.pull = Pull::new(mirror.emr.clone(), mirror.findings.clone(), &plan, &TYPES);
+    mirror.house.sim.set_faults(faults);
+    assert_eq!(mirror.run(false).await, 0, "without a sweep there is nothing to go on from");
+    mirror.run(true).await;
+    assert_eq!(mirror.differences(), Vec::<String>::new());
+    assert_eq!(mirror.run(true).await, 0, "nothing comes twice");
+
+    mirror.advance(Duration::from_secs(3_600));
+    // A time shows this one, and by it the patient's documents are looked at.
+    let touched = &records[3];
+    mirror.edit("Condition", &touched[0]);
+    mirror.edit("DocumentReference", &touched[1]);
+    // No time shows these.
+    mirror.edit("DocumentReference", &records[5][1]);
+    mirror.edit("Observation", &records[6][2]);
+    let newcomer = mirror.patient(2_000);
+    mirror.records_of(&newcomer);
+    mirror.run(false).await;
+    assert!(mirror.has_edit("Condition", &touched[0]) && mirror.has_edit("DocumentReference", &touched[1]));
+    assert!(!mirror.has_edit("DocumentReference", &records[5][1]), "the simulator is honest");
+    assert!(mirror.records.contains_key(&("Patient".to_owned(), newcomer)));
+    let sim = &mirror.house.sim;
+    for (ty, id) in [("Patient", &patients[7]), ("Observation", &records[8][2]), ("Immunization", &records[9][3])] {
+        assert!(sim.delete(ty, id));
+    }
+    assert_eq!(mirror.run(false).await, 0, "no time shows a deletion");
+    assert_eq!(mirror.run(true).await, 5, "two edits and three deletions");
+    assert_eq!(mirror.differences(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_is_found_in_version_7_0_2() {
+    everything_is_found(Options { profile: Profile::OpenEmr702, ..Options::default() }, Faults::default()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_is_found_in_version_8_through_faults() {
+    let faults = Faults { server_error: 0.05, too_many: 0.05, half_close: 0.03, ..Faults::default() };
+    everything_is_found(Options { profile: Profile::OpenEmr8, ..Options::default() }, faults).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn times_that_are_an_hour_wrong_lose_nothing() {
+    let options = Options { zone: "America/New_York".into(), ..Options::default() };
+    let mut mirror = Mirror::of(House::with(options).await).await;
+    let patient = mirror.patient(1);
+    mirror.run(true).await;
+    let zone = TimeZone::get("America/New_York").unwrap();
+    let mut day = 0;
+    let mut edit_and_pull = async |mirror: &mut Mirror| {
+        day += 1;
+        mirror.house.sim.edit("Patient", &patient, |body| body["birthDate"] = json!(format!("1990-05-{day:02}")));
+        mirror.run(false).await;
+        assert_eq!(mirror.differences(), Vec::<String>::new(), "edit {day}");
+    };
+    // Around both changes of the clocks: what was written shortly before shows an hour too late or too early shortly after.
+    for _ in 0..2 {
+        let now = Timestamp::from_microsecond(mirror.house.clock.now_us()).unwrap();
+        let change = zone.following(now).next().unwrap().timestamp();
+        let minutes = |count: u64| Duration::from_secs(60 * count);
+        mirror.advance(Duration::try_from(change.duration_since(now)).unwrap() - minutes(10));
+        edit_and_pull(&mut mirror).await;
+        mirror.advance(minutes(20));
+        assert_eq!(mirror.run(false).await, 0);
+        mirror.advance(minutes(5));
+        edit_and_pull(&mut mirror).await;
+        mirror.advance(minutes(120));
+    }
+}
