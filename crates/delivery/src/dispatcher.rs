@@ -437,11 +437,11 @@ impl<B: Book> Dispatcher<B> {
             Command::Stop => self.stopping = true,
             Command::List(state, limit, done) => {
                 let wanted = |intent: &&Intent| state.is_none_or(|state| intent.state == state);
-                let mut intents: Vec<Intent> = self.board.iter().filter(wanted).cloned().collect();
+                let mut intents: Vec<&Intent> = self.board.iter().filter(wanted).collect();
                 intents.sort_unstable_by_key(|intent| intent.no);
-                intents.truncate(limit);
-                done.send(intents).ok();
+                done.send(intents.into_iter().take(limit).cloned().collect()).ok();
             }
+            Command::Find(no, done) => drop(done.send(self.board.get(no).cloned())),
         }
         self.counted.at = None;
         Ok(())

@@ -144,6 +144,7 @@ pub(crate) enum Command {
     /// Refused intents with these numbers, or all; answers how many.
     Replay(Option<Vec<u64>>, oneshot::Sender<usize>),
     List(Option<State>, usize, oneshot::Sender<Vec<Intent>>),
+    Find(u64, oneshot::Sender<Option<Intent>>),
 }
 
 /// A running dispatcher as others see it. Cheap to clone.
@@ -182,6 +183,11 @@ impl Handle {
     /// Intents in work, oldest first.
     pub async fn list(&self, state: Option<State>, limit: usize) -> Option<Vec<Intent>> {
         self.ask(|done| Command::List(state, limit, done)).await
+    }
+
+    /// The intent with this number, `Some(None)` when there is none.
+    pub async fn find(&self, no: u64) -> Option<Option<Intent>> {
+        self.ask(|done| Command::Find(no, done)).await
     }
 
     async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Option<T> {

@@ -1,7 +1,7 @@
 //! What an operator does, noted in the audit trail.
 
+use super::Ops;
 use super::refused::Refused;
-use super::{Ops, list};
 use delivery::State;
 use engine::{Keep, Session};
 use store::AuditRecord;
@@ -32,17 +32,22 @@ impl Ops {
         numbers: Option<Vec<u64>>,
     ) -> Result<usize, Refused> {
         let handle = self.handle(tenant, name)?;
-        let dead = list(&handle, Some(State::Dead), usize::MAX).await?;
-        let mut keys = vec![String::new()];
-        if let Some(numbers) = &numbers {
-            let is_dead = |no: &u64| dead.binary_search_by_key(no, |intent| intent.no).is_ok();
-            let unknown: Vec<String> =
-                numbers.iter().filter(|no| !is_dead(no)).take(NAMED_MAX).map(u64::to_string).collect();
-            if !unknown.is_empty() {
-                let text = format!("no refused record has the number {}: nothing is sent again", unknown.join(", "));
-                return Err(Refused::not_found(text));
+        // What is noted: each record, or none for all of them.
+        let mut keys = Vec::new();
+        let mut unknown = Vec::new();
+        for no in numbers.iter().flatten() {
+            match handle.find(*no).await.ok_or_else(Refused::ended)? {
+                Some(intent) if intent.state == State::Dead => keys.push(intent.key),
+                _ => unknown.push(no.to_string()),
             }
-            keys = dead.into_iter().filter(|intent| numbers.contains(&intent.no)).map(|intent| intent.key).collect();
+        }
+        if !unknown.is_empty() {
+            unknown.truncate(NAMED_MAX);
+            let text = format!("no refused record has the number {}: nothing is sent again", unknown.join(", "));
+            return Err(Refused::not_found(text));
+        }
+        if numbers.is_none() {
+            keys.push(String::new());
         }
         let count = handle.replay(numbers).await.ok_or_else(Refused::ended)?;
         self.note(session, (tenant, name), "$delivery-replay", keys).await?;

@@ -21,6 +21,8 @@ pub(super) fn parts(status: &Status, samples: &[Sample]) -> Vec<(&'static str, M
         ("rate", text(words::rate(status.rate_per_s))),
         ("allowed", text(words::rate(status.allowed_per_s))),
         ("oldest", text(oldest)),
+        ("hours", text(hours(status))),
+        ("health", text(health(status))),
         ("work", text(work(status))),
         ("delivered", text(words::grouped(status.delivered))),
         ("failed", text(words::grouped(status.failed))),
@@ -79,6 +81,25 @@ fn state(status: &Status) -> Markup {
     html! { strong.tag.(class) { span aria-hidden="true" { (mark) } " " (word) } " " (sentence) }
 }
 
+fn hours(status: &Status) -> String {
+    let changes = status.window_changes_us.map(|at_us| words::moment(at_us, status.as_of_us));
+    match (status.open, changes) {
+        (true, None) => "always open".into(),
+        (true, Some(at)) => format!("open until {at}"),
+        (false, Some(at)) => format!("closed until {at}"),
+        (false, None) => "closed, and no hours are to come".into(),
+    }
+}
+
+fn health(status: &Status) -> String {
+    match status.breaker {
+        "open" => "fails: only a trial request goes out now and then".into(),
+        "half-open" => "failed: a trial request is on its way".into(),
+        _ if status.factor < 0.99 => format!("slow: {:.0} of 100 of the allowed rate", status.factor * 100.0),
+        _ => "well".into(),
+    }
+}
+
 fn work(status: &Status) -> String {
     let Status { in_flight, retrying, probing, .. } = status;
     format!("{in_flight} on their way, {retrying} to be tried again, {probing} to be looked up there")
@@ -109,6 +130,8 @@ pub(super) fn card(tenant: &str, status: &Status, samples: &[Sample]) -> Markup 
         ("eta", "When all is delivered"),
         ("oldest", "Oldest has waited"),
         ("work", "In work"),
+        ("hours", "Hours"),
+        ("health", "Health of the destination"),
         ("delivered", "Delivered since the start"),
         ("failed", "Attempts that failed, and are tried again"),
         ("problem", "Last error"),

@@ -3,6 +3,7 @@
 
 const button = document.getElementById("updating");
 const state = document.getElementById("state");
+let wanted = false;
 let source = null;
 let other = false;
 
@@ -24,28 +25,41 @@ function take(message) {
   say("The numbers are live.");
 }
 
-function start() {
+function disconnect() {
+  source?.close();
+  source = null;
+}
+
+function connect() {
+  disconnect();
   source = new EventSource(button.dataset.events);
   source.addEventListener("numbers", take);
   // The browser tries again by itself, unless the server has said no.
   source.addEventListener("error", () => {
     if (source) say("weir does not answer: these are the last numbers it gave.");
   });
+}
+
+function start() {
+  wanted = true;
+  connect();
   button.textContent = "Stop updating";
 }
 
 function stop() {
-  source.close();
-  source = null;
+  wanted = false;
+  disconnect();
   button.textContent = "Update the numbers";
   say("The numbers stand still.");
 }
 
 if (button) {
-  button.addEventListener("click", () => (source === null ? start() : stop()));
+  button.addEventListener("click", () => (wanted ? stop() : start()));
   button.hidden = false;
   start();
-  addEventListener("pagehide", () => source?.close());
-  // The browser may keep the page and show it again.
-  addEventListener("pageshow", (event) => event.persisted && source && start());
+  // A browser opens few connections to one server: those of pages that nobody sees are given back.
+  const seen = () => wanted && (document.hidden ? disconnect() : connect());
+  document.addEventListener("visibilitychange", seen);
+  addEventListener("pageshow", (event) => event.persisted && seen());
+  addEventListener("pagehide", disconnect);
 }

@@ -32,7 +32,7 @@ use tokio::sync::{Semaphore, watch};
 /// Between two samples of the charts.
 const SAMPLE_EVERY: Duration = Duration::from_secs(10);
 /// A form with a resource in it.
-const BODY_BYTES_MAX: usize = 16 << 20;
+const BODY_BYTES_MAX: usize = 8 << 20;
 /// Pages that are live at the same time.
 const WATCHERS_MAX: usize = 64;
 
@@ -133,9 +133,9 @@ async fn list(handle: &Handle, state: Option<State>, limit: usize) -> Result<Vec
 }
 
 async fn find(handle: &Handle, no: u64) -> Result<Intent, Refused> {
-    let intents = list(handle, None, usize::MAX).await?;
+    let found = handle.find(no).await.ok_or_else(Refused::ended)?;
     let text = "nothing with this number waits or was refused: it may have been delivered meanwhile";
-    intents.into_iter().find(|intent| intent.no == no).ok_or_else(|| Refused::not_found(text))
+    found.ok_or_else(|| Refused::not_found(text))
 }
 
 /// The start of what somebody has sent, to be shown to them.
