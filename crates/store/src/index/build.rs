@@ -1,5 +1,6 @@
 //! Writes segments: from a table that is no longer written, or from older segments.
 
+use super::SUMMARY_LEVELS;
 use super::block::{BLOCK_BYTES, BlockBuilder};
 use super::key::{self, PARAM_IDS, kind};
 use super::manifest::SegmentInfo;
@@ -32,38 +33,65 @@ struct Writer<'a> {
 #[derive(Default)]
 struct Summaries {
     done: Vec<(Vec<u8>, Vec<u8>, u8)>,
+    /// Of the keys that are being added.
     prefix: Vec<u8>,
+    levels: [Group; SUMMARY_LEVELS],
+}
+
+/// Neighbouring keys of one prefix.
+#[derive(Default)]
+struct Group {
     first: u64,
     last: u64,
     keys: usize,
     ordinals: Collected,
+    /// Whether the prefix has a summary of this level already.
+    follows: bool,
 }
 
 impl Summaries {
-    fn add(&mut self, key: &[u8], posting: PostingRef<'_>, keys_max: usize) {
+    fn add(&mut self, key: &[u8], posting: PostingRef<'_>, keys_max: &[usize; SUMMARY_LEVELS]) {
         let Some((prefix, start)) = key::narrow_start(key) else { return };
-        // Keys with one start stay together, so that a summary covers a range of starts.
-        if self.keys > 0 && (self.prefix != prefix || (self.keys >= keys_max && self.last != start)) {
-            self.end();
-        }
-        if self.keys == 0 {
+        if self.prefix != prefix {
+            self.end_prefix();
             self.prefix = prefix.to_vec();
-            self.first = start;
         }
-        self.last = start;
-        self.keys += 1;
-        posting.add_to(&mut self.ordinals);
+        // Keys with one start stay together, so that a summary covers a range of starts. Where a large one ends, the small ones end too.
+        let is_full = |(group, max): (&Group, &usize)| group.keys >= *max && group.last != start;
+        if let Some(level) = self.levels.iter().zip(keys_max).position(is_full) {
+            (level..SUMMARY_LEVELS).for_each(|level| self.end(level));
+        }
+        for group in &mut self.levels {
+            if group.keys == 0 {
+                group.first = start;
+            }
+            group.last = start;
+            group.keys += 1;
+            posting.add_to(&mut group.ordinals);
+        }
     }
 
-    fn end(&mut self) {
-        let ordinals = std::mem::take(&mut self.ordinals).finish(u32::MAX);
-        // A summary of a few keys would cost more than it saves.
-        if self.keys > 1 {
+    fn end(&mut self, level: usize) {
+        let group = std::mem::take(&mut self.levels[level]);
+        self.levels[level].follows = group.keys > 0;
+        if group.keys > 0 {
             let mut bytes = Vec::new();
-            let tag = posting::encode(&ordinals, &mut bytes);
-            self.done.push((key::summary_key(&self.prefix, self.first, self.last), bytes, tag));
+            let tag = posting::encode(&group.ordinals.finish(u32::MAX), &mut bytes);
+            let number = u8::try_from(level).unwrap_or(u8::MAX);
+            self.done.push((key::summary_key(number, &self.prefix, group.first, group.last), bytes, tag));
         }
-        self.keys = 0;
+    }
+
+    /// The summaries of a level together cover all keys of a prefix, or there are none: where the next smaller ones, or the one key
+    /// itself, say the same.
+    fn end_prefix(&mut self) {
+        for level in 0..SUMMARY_LEVELS {
+            let smaller = self.levels.get(level + 1).map_or(self.levels[level].keys > 1, |smaller| smaller.follows);
+            if self.levels[level].follows || smaller {
+                self.end(level);
+            }
+            self.levels[level] = Group::default();
+        }
     }
 }
 
@@ -86,16 +114,13 @@ impl<'a> Writer<'a> {
         if ends_values {
             self.push_summaries()?;
         }
-        self.summaries.add(key, PostingRef::Encoded { tag, bytes }, self.reader.summary_keys);
+        self.summaries.add(key, PostingRef::Encoded { tag, bytes }, &self.reader.summary_keys);
         self.put(key, tag, bytes)
     }
 
     fn push_summaries(&mut self) -> Result<(), StoreError> {
-        if self.summaries.keys > 0 {
-            self.summaries.end();
-        }
+        self.summaries.end_prefix();
         let mut done = std::mem::take(&mut self.summaries.done);
-        // By first start, which is the order of their keys within a prefix; prefixes came in order.
         done.sort_unstable();
         done.iter().try_for_each(|(key, bytes, tag)| self.put(key, *tag, bytes))
     }

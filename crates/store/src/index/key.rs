@@ -26,7 +26,7 @@ pub(crate) mod kind {
     pub(crate) const URI: u8 = b'U';
     pub(crate) const UNIT: u8 = b'V';
     pub(crate) const TEXT: u8 = b'X';
-    /// All ordinals of some hundred neighbouring keys with intervals: `[kind…class][first start][last start]` follows;
+    /// All ordinals of many neighbouring keys with intervals: `[level][kind…class][first start][last start]` follows;
     /// only in segments.
     pub(crate) const SUMMARY: u8 = 0xFD;
     /// Resources that have several keys of one kind with intervals: the kind follows.
@@ -326,8 +326,8 @@ pub(crate) fn several_key(param: ParamId, kind: u8) -> Vec<u8> {
 }
 
 /// The key of the summary of keys that begin with `prefix` and have starts from `first` to `last`.
-pub(crate) fn summary_key(prefix: &[u8], first: u64, last: u64) -> Vec<u8> {
-    [&prefix[..2], &[kind::SUMMARY], &prefix[2..], &first.to_be_bytes(), &last.to_be_bytes()].concat()
+pub(crate) fn summary_key(level: u8, prefix: &[u8], first: u64, last: u64) -> Vec<u8> {
+    [&prefix[..2], &[kind::SUMMARY, level], &prefix[2..], &first.to_be_bytes(), &last.to_be_bytes()].concat()
 }
 
 /// The key of a logical id.

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Version of keys, blocks and manifest. An index of another version is thrown away and built again from the log.
-const FORMAT: u64 = 1;
+const FORMAT: u64 = 2;
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Manifest {

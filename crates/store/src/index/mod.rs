@@ -45,6 +45,9 @@ pub(crate) struct Schema {
     pub(crate) id_param: fn(TypeId) -> Option<ParamId>,
 }
 
+/// Sizes of summaries.
+pub(crate) const SUMMARY_LEVELS: usize = 2;
+
 /// When to do what. The defaults suit a server; tests make them small.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
@@ -62,8 +65,9 @@ pub(crate) struct Limits {
     pub(crate) snapshot_us: i64,
     /// Replaced versions that are kept searchable for open snapshots; beyond it the oldest snapshots expire early.
     pub(crate) superseded_max: usize,
-    /// Neighbouring keys with intervals whose ordinals are also kept together.
-    pub(crate) summary_keys: usize,
+    /// Neighbouring keys with intervals whose ordinals are also kept together, most first: the inner part of a range reads
+    /// large summaries, its edges small ones, and only what is left at the very edges key by key.
+    pub(crate) summary_keys: [usize; SUMMARY_LEVELS],
     /// Keys that can be scanned in the time in which one body is read and one parameter extracted.
     pub(crate) keys_per_body: u64,
     /// Keys that can be scanned in the time of one lookup in one table or segment.
@@ -80,7 +84,7 @@ impl Default for Limits {
             merge_segments: 4,
             snapshot_us: 10 * 60 * 1_000_000,
             superseded_max: 2_000_000,
-            summary_keys: 1024,
+            summary_keys: [1024, 64],
             keys_per_body: 300,
             keys_per_lookup: 40,
         }

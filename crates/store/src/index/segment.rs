@@ -5,7 +5,7 @@ use super::cache::Cache;
 use super::key::{self, HEAD};
 use super::manifest::SegmentInfo;
 use super::posting::{PostingRef, TAG_LIST};
-use super::{Keys, SegmentStorage};
+use super::{Keys, SUMMARY_LEVELS, SegmentStorage};
 use crate::StoreError;
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -16,8 +16,8 @@ pub(crate) struct Reader {
     pub(crate) storage: Arc<dyn SegmentStorage>,
     pub(crate) keys: Arc<dyn Keys>,
     pub(crate) cache: Cache,
-    /// Keys in one summary.
-    pub(crate) summary_keys: usize,
+    /// Keys in one summary of each level, most first.
+    pub(crate) summary_keys: [usize; SUMMARY_LEVELS],
 }
 
 impl std::fmt::Debug for Reader {

@@ -4,7 +4,7 @@ use super::key::{self, after};
 use super::posting::{Collected, Posting, PostingRef};
 use super::segment::{Segment, SegmentBackCursor, SegmentCursor};
 use super::table::Table;
-use super::{Index, Keys, State};
+use super::{Index, Keys, SUMMARY_LEVELS, State};
 use crate::{Seq, StoreError};
 use fhir::defs::{ParamId, TypeId};
 use parking_lot::Mutex;
@@ -164,20 +164,22 @@ impl<'a> View<'a> {
             });
         };
         for source in 0..self.sources() {
-            let mut cursor = self.cursor(source, range, false)?;
-            if cursor.key().is_none() {
+            let segment = self.state.segments.get(source);
+            let covered = segment.map(|segment| covered(segment, whole, collected)).transpose()?.flatten();
+            let Some((first, last)) = covered else {
+                self.cursor(source, range, false)?.add_accepted(&accepts, collected)?;
                 continue;
+            };
+            let at = |start: u64| [whole.prefix.as_slice(), &start.to_be_bytes()].concat();
+            // Summaries leave nothing out, so that an open end has no edge.
+            if whole.first > 0 {
+                let before = Range { to: Some(at(first)), ..range.clone() };
+                self.cursor(source, &before, false)?.add_accepted(&accepts, collected)?;
             }
-            if let Some(segment) = self.state.segments.get(source)
-                && let Some((first, last)) = summaries(segment, whole, collected)?
-            {
-                let at = |start: u64| [whole.prefix.as_slice(), &start.to_be_bytes()].concat();
-                cursor.to = Some(at(first));
-                cursor.add_accepted(&accepts, collected)?;
+            if whole.last < u64::MAX {
                 let behind = Range { from: after(&at(last)).unwrap_or_default(), ..range.clone() };
-                cursor = self.cursor(source, &behind, false)?;
+                self.cursor(source, &behind, false)?.add_accepted(&accepts, collected)?;
             }
-            cursor.add_accepted(&accepts, collected)?;
         }
         Ok(())
     }
@@ -293,20 +295,39 @@ impl<'a> View<'a> {
     }
 }
 
-/// Adds the summaries of a segment that lie within `whole`; answers the starts that they cover together.
+/// Adds the summaries of a segment that lie within `whole`: large ones, then small ones beside them. Answers the starts that they
+/// cover together.
+fn covered(segment: &Arc<Segment>, whole: &Whole, collected: &mut Collected) -> Result<Option<(u64, u64)>, StoreError> {
+    let mut covered: Option<(u64, u64)> = None;
+    for level in 0..SUMMARY_LEVELS as u8 {
+        let mut more = |first, last| summaries(segment, level, &whole.prefix, (first, last), collected);
+        let Some((first, last)) = covered else {
+            covered = more(whole.first, whole.last)?;
+            continue;
+        };
+        let before = if 0 < whole.first && whole.first < first { more(whole.first, first - 1)? } else { None };
+        let behind = if last < whole.last && whole.last < u64::MAX { more(last + 1, whole.last)? } else { None };
+        covered = Some((before.map_or(first, |(first, _)| first), behind.map_or(last, |(_, last)| last)));
+    }
+    Ok(covered)
+}
+
+/// Adds the summaries of one level that lie within some starts; answers the starts that they cover.
 fn summaries(
     segment: &Arc<Segment>,
-    whole: &Whole,
+    level: u8,
+    prefix: &[u8],
+    within: (u64, u64),
     collected: &mut Collected,
 ) -> Result<Option<(u64, u64)>, StoreError> {
-    let from = key::summary_key(&whole.prefix, whole.first, 0);
-    let to = after(&key::summary_key(&whole.prefix, whole.last, u64::MAX));
+    let from = key::summary_key(level, prefix, within.0, 0);
+    let to = after(&key::summary_key(level, prefix, within.1, u64::MAX));
     let mut cursor = Cursor::segment(segment, &Range { from, to, is_point: false, whole: None }, false)?;
     let mut covered: Option<(u64, u64)> = None;
     while let Some((rest, last)) = cursor.key().and_then(<[u8]>::split_last_chunk::<8>) {
         let last = u64::from_be_bytes(*last);
         let first = rest.last_chunk::<8>().map_or(0, |first| u64::from_be_bytes(*first));
-        if last > whole.last {
+        if last > within.1 {
             break;
         }
         cursor.posting().add_to(collected);

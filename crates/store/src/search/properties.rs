@@ -387,7 +387,7 @@ proptest! {
         let limits = Limits {
             table_versions_max: random.of(&[7, 30, 1000]),
             merge_segments: 2 + random.below(3) as usize,
-            summary_keys: random.of(&[2, 5, 1024]),
+            summary_keys: random.of(&[[2, 1], [4, 2], [9, 2], [5, 64], [1024, 64]]),
             keys_per_body: random.of(&[0, 300]),
             keys_per_lookup: random.of(&[0, 40]),
             ..Limits::default()
