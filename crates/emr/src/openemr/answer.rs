@@ -51,6 +51,10 @@ pub(super) fn refused(answer: &Answer, ids: &[&str]) -> Outcome {
     }
     match outcome::of_failure(answer) {
         Outcome::Refused(_) if !columns.is_empty() => Outcome::Refused(Problem::new(answer.status, text(&columns))),
+        Outcome::Refused(problem) if problem.status == 403 => Outcome::Refused(Problem::new(
+            403,
+            "the service user has no right to do this: check its scopes and its groups",
+        )),
         other => other,
     }
 }
@@ -58,7 +62,9 @@ pub(super) fn refused(answer: &Answer, ids: &[&str]) -> Outcome {
 /// A write that failed and has nothing that could be gone.
 pub(super) fn failed(answer: &Answer) -> Outcome {
     match refused(answer, &[]) {
-        Outcome::Gone(problem) => Outcome::Refused(problem),
+        Outcome::Gone(problem) => {
+            Outcome::Refused(Problem::new(problem.status, "OpenEMR does not know this path: is its API switched on?"))
+        }
         other => other,
     }
 }
@@ -133,5 +139,7 @@ mod tests {
             matches!(failed(&answer(400, bare)), Outcome::Refused(problem) if problem.text.starts_with("pc_catid"))
         );
         assert!(matches!(unread(&answer(500, "")), Outcome::Retry { .. }));
+        assert!(matches!(failed(&answer(404, "")), Outcome::Refused(problem) if problem.text.contains("switched on")));
+        assert!(matches!(failed(&answer(403, "{}")), Outcome::Refused(problem) if problem.text.contains("no right")));
     }
 }

@@ -55,8 +55,7 @@ pub(super) async fn look(push: &Push<'_>, body: Option<&Value>) -> Looked {
     let body = body.ok_or_else(|| Problem::new(0, "without its content it cannot be looked for"))?;
     let subject = subject(push, body).await.map_err(problem_of)?;
     let names = names(push, &subject).await.map_err(problem_of)?;
-    let start = format!("{}.", push.key());
-    let Some(name) = names.into_iter().rfind(|name| name.starts_with(&start)) else { return Ok(None) };
+    let Some(name) = names.into_iter().rfind(|name| is_of(name, push.key())) else { return Ok(None) };
     // The message comes after the upload: one that broke off has sent none.
     tell(push, &subject, "was recorded").await.map_err(problem_of)?;
     Ok(Some(remote("", &[(FILE, &name)], &subject)))
@@ -67,6 +66,12 @@ async fn subject(push: &Push<'_>, body: &Value) -> Written<Subject> {
         Some(there) if more(there, FILE).is_some() => push.subject_of(there),
         _ => push.subject(body).await,
     }
+}
+
+/// Whether a file is one of the record with this key: a hash and an extension follow. Ids may have points of their own.
+fn is_of(name: &str, key: &str) -> bool {
+    let rest = name.strip_prefix(key).and_then(|rest| rest.strip_prefix('.'));
+    rest.is_some_and(|rest| rest.bytes().filter(|byte| *byte == b'.').count() == 1)
 }
 
 /// The file names of the patient's documents in our category.
@@ -118,10 +123,8 @@ async fn tell(push: &Push<'_>, subject: &Subject, what: &str) -> Written<()> {
     });
     match push.rest(Method::POST, &format!("/patient/{}/message", subject.pid), Some(&body)).await {
         Ok(answer) if matches!(answer.status, 200 | 201) => Ok(()),
-        Ok(answer) => match failed(&answer) {
-            Outcome::Unknown(_) => Ok(()),
-            other => Err(other),
-        },
+        // Better twice than never.
+        Ok(answer) => Err(super::answer::unread(&answer)),
         Err(Outcome::Unknown(_)) => Ok(()),
         Err(other) => Err(other),
     }
@@ -164,6 +167,14 @@ fn extension(media_type: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_belongs_to_one_key() {
+        assert!(is_of("Immunization-a.0123456789ab.txt", "Immunization-a"));
+        assert!(is_of("Immunization-a.b.0123456789ab.txt", "Immunization-a.b"));
+        assert!(!is_of("Immunization-a.b.0123456789ab.txt", "Immunization-a"));
+        assert!(!is_of("Immunization-ab.0123456789ab.txt", "Immunization-a"));
+    }
 
     #[test]
     fn a_file_is_one_part_of_a_form() {

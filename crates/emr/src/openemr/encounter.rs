@@ -6,7 +6,7 @@ use super::outline;
 use super::push::{Looked, Push, Written, problem_of, remote, unsaid};
 use ::fhir::json;
 use ::fhir::json::Value;
-use delivery::{Outcome, Problem, Remote};
+use delivery::{Problem, Remote};
 use reqwest::Method;
 
 /// The member of [`Remote::more`] that holds the number of an encounter: vital signs go by it.
@@ -30,7 +30,7 @@ pub(super) async fn write(push: &Push<'_>, body: &Value) -> Written<Remote> {
 }
 
 /// FHIR id and number of a row; its name for either differs between versions.
-fn ids(row: &Value) -> Option<(String, String)> {
+pub(super) fn ids(row: &Value) -> Option<(String, String)> {
     let uuid = scalar(row, "euuid").or_else(|| scalar(row, "uuid"))?;
     let number = scalar(row, "eid").or_else(|| scalar(row, "encounter"))?;
     Some((uuid, number))
@@ -81,9 +81,4 @@ fn class(body: &Value) -> Option<&'static str> {
         Some("FLD") => Some("FLD"),
         Some(_) => None,
     }
-}
-
-/// Why a record that needs an encounter waits.
-pub(super) fn missing(push: &Push<'_>) -> Outcome {
-    push.refuse(format!("the encounter of this {} is not in OpenEMR", push.item.name))
 }

@@ -103,6 +103,17 @@ pub struct Credentials {
     pub vault: Arc<dyn Vault>,
 }
 
+/// Whether a resource has what OpenEMR insists on, as far as it can be told without asking it: for data-quality rules at intake.
+/// The error says what is missing, in words without content.
+pub fn check(resource: &::fhir::json::Value) -> Result<(), String> {
+    match resource.str("resourceType") {
+        Some("Patient") => patient::check(resource),
+        Some(name @ ("Practitioner" | "Organization")) => register::check(name, resource),
+        Some("Observation") => vital::check(resource),
+        _ => Ok(()),
+    }
+}
+
 /// See the module documentation.
 #[derive(Debug)]
 pub struct OpenEmr {
@@ -187,5 +198,23 @@ impl Destination for OpenEmr {
 
     fn kind(&self) -> &'static str {
         "openemr"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check;
+    use ::fhir::json::Value;
+
+    #[test]
+    fn intake_learns_what_openemr_would_refuse() {
+        let check = |text: &str| check(&Value::parse(text).unwrap());
+        assert_eq!(check(r#"{"resourceType":"Patient"}"#).unwrap_err(), "a Patient needs a name");
+        assert!(check(r#"{"resourceType":"Organization","name":"Harbour"}"#).unwrap_err().contains("us-npi"));
+        assert_eq!(check(r#"{"resourceType":"Immunization"}"#), Ok(()));
+        let weight = r#"{"resourceType":"Observation","code":{"coding":[{"system":"http://loinc.org","code":"29463-7"}]},
+            "valueQuantity":{"value":70,"code":"kg"}}"#;
+        assert_eq!(check(weight), Ok(()));
+        assert!(check(&weight.replace("\"kg\"", "\"{stone}\"")).unwrap_err().contains("weight"));
     }
 }

@@ -50,6 +50,12 @@ pub(super) async fn look(push: &Push<'_>) -> Looked {
     Ok(Some(of(id, &pid)))
 }
 
+/// What OpenEMR would refuse of a Patient.
+pub(super) fn check(body: &Value) -> Result<(), String> {
+    let ours = Identifier { system: String::new(), value: String::new() };
+    resource(body, &ours).map(drop).map_err(str::to_owned)
+}
+
 /// What is sent: the elements that OpenEMR keeps, as its validator wants them. The error says what it would refuse.
 fn resource(body: &Value, ours: &Identifier) -> Result<Value, &'static str> {
     let mut resource = json!({ "resourceType": "Patient", "identifier": identifiers(body, ours) });

@@ -150,7 +150,10 @@ impl Push<'_> {
             }
         }
         let name = self.item.name.as_str();
-        match (self.plan.way(name), name) {
+        // Only what went by REST has its patient beside it.
+        let by_rest = self.item.remote.as_ref().is_some_and(|remote| more(remote, PATIENT_PID).is_some());
+        let way = if by_rest && name != "Patient" { Way::Rest } else { self.plan.way(name) };
+        match (way, name) {
             (Way::Fhir, "Patient") => Ok(Family::Patient),
             (Way::Fhir, "Practitioner" | "Organization") => Ok(Family::Register),
             (Way::Fhir, _) => Ok(Family::Fhir),
@@ -168,13 +171,23 @@ impl Push<'_> {
     /// Vital signs have columns, inside an encounter; any other observation goes as a document.
     fn is_vital(&self) -> bool {
         let Some(body) = &self.item.body else { return false };
-        vital::is_one(body) && self.encounter(body).is_some()
+        vital::is_one(body) && encounter_of(body).is_some()
     }
 
-    /// The remote of the encounter that a resource refers to, if it has a number there.
-    pub(super) fn encounter(&self, body: &Value) -> Option<&Remote> {
-        let id = body.path(&["encounter", "reference"])?.as_str()?.strip_prefix("Encounter/")?;
-        self.related("Encounter", id).filter(|remote| more(remote, encounter::NUMBER).is_some())
+    /// The number of the encounter that a resource of this patient refers to.
+    pub(super) async fn encounter(&self, body: &Value, subject: &Subject) -> Written<String> {
+        let missing = || self.refuse(format!("the encounter of this {} is not in OpenEMR", self.item.name));
+        let id = encounter_of(body).ok_or_else(missing)?;
+        let known = self.related("Encounter", id).and_then(|remote| more(remote, encounter::NUMBER));
+        if let Some(number) = known {
+            return Ok(number.to_owned());
+        }
+        let answer = self.read(&format!("/patient/{}/encounter/{id}", subject.uuid)).await?;
+        match (answer.status, encounter::ids(&row(&answer))) {
+            (200, Some((_, number))) => Ok(number),
+            (200 | 404, _) => Err(missing()),
+            _ => Err(unread(&answer)),
+        }
     }
 
     /// What is known of a resource of this type with this id there.
@@ -312,6 +325,11 @@ pub(super) fn problem_of(outcome: Outcome) -> Problem {
         | Outcome::Gone(problem) => problem,
         Outcome::Done(_) => Problem::default(),
     }
+}
+
+/// The id of the encounter that a resource belongs to.
+fn encounter_of(body: &Value) -> Option<&str> {
+    body.path(&["encounter", "reference"])?.as_str()?.strip_prefix("Encounter/")
 }
 
 /// The id of the patient that a resource belongs to.

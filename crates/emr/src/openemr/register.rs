@@ -85,6 +85,11 @@ fn official_name(body: &Value) -> Option<&Value> {
     names.iter().find(|name| name.str("use") == Some("official")).or(names.first())
 }
 
+/// What OpenEMR would refuse of a Practitioner or Organization.
+pub(super) fn check(name: &str, body: &Value) -> Result<(), String> {
+    resource(name, body).map(drop)
+}
+
 fn resource(name: &str, body: &Value) -> Result<Value, String> {
     let is_npi = |npi: &str| (10..=15).contains(&npi.len()) && npi.bytes().all(|byte| byte.is_ascii_digit());
     if npi(body).is_none_or(|npi| !is_npi(npi)) {

@@ -1,7 +1,6 @@
 //! Vital signs by REST: a form of columns inside an encounter. Our key stands in its note, which the list shows.
 
 use super::answer::scalar;
-use super::encounter;
 use super::local_time::{date_time, local};
 use super::push::{Looked, Push, Written, more, problem_of, remote};
 use super::units::{Kind, convert};
@@ -63,7 +62,7 @@ pub(super) async fn write(push: &Push<'_>, body: &Value) -> Written<Remote> {
         return Ok(there.clone());
     }
     let subject = push.subject(body).await?;
-    let encounter = number(push, body)?;
+    let encounter = push.encounter(body, &subject).await?;
     let row = push.create(&path(&subject.pid, &encounter), &form).await?;
     let number =
         scalar(&row, "vid").ok_or_else(|| Outcome::Unknown(Problem::new(201, "the answer does not say its id")))?;
@@ -73,7 +72,7 @@ pub(super) async fn write(push: &Push<'_>, body: &Value) -> Written<Remote> {
 pub(super) async fn look(push: &Push<'_>, body: Option<&Value>) -> Looked {
     let body = body.ok_or_else(|| Problem::new(0, "without its content it cannot be looked for"))?;
     let subject = push.subject(body).await.map_err(problem_of)?;
-    let encounter = number(push, body).map_err(problem_of)?;
+    let encounter = push.encounter(body, &subject).await.map_err(problem_of)?;
     let rows = push.rows(&path(&subject.pid, &encounter)).await.map_err(problem_of)?;
     let mark = mark(push);
     let ours = rows.iter().find(|row| row.str("note").is_some_and(|note| note.ends_with(&mark)));
@@ -90,27 +89,34 @@ fn path(pid: &str, encounter: &str) -> String {
     format!("/patient/{pid}/encounter/{encounter}/vital")
 }
 
-fn number(push: &Push<'_>, body: &Value) -> Written<String> {
-    let number = push.encounter(body).and_then(|remote| more(remote, encounter::NUMBER));
-    number.map(str::to_owned).ok_or_else(|| encounter::missing(push))
-}
-
 /// The end of the note by which a form is found again.
 fn mark(push: &Push<'_>) -> String {
     format!("[{}]", push.key())
 }
 
-fn form(push: &Push<'_>, body: &Value) -> Written<Value> {
-    let mut form = Value::Object(Vec::new());
-    for part in parts(body) {
-        let Some((column, kind)) = column(part) else { continue };
+/// What OpenEMR cannot take of vital signs.
+pub(super) fn check(body: &Value) -> Result<(), String> {
+    if is_one(body) { values(body).map(drop) } else { Ok(()) }
+}
+
+/// Columns and their values.
+fn values(body: &Value) -> Result<Vec<(&'static str, String)>, String> {
+    let columns = parts(body).filter_map(|part| Some((part, column(part)?)));
+    let values = columns.map(|(part, (column, kind))| {
         let quantity = part.get("valueQuantity");
         let member = |name: &str| quantity.and_then(|quantity| quantity.get(name)?.scalar()).unwrap_or_default();
         let unit = if member("code").is_empty() { member("unit") } else { member("code") };
         let value = convert(member("value"), unit, kind);
-        let value =
-            value.ok_or_else(|| push.refuse(format!("the unit of {column} is not one that can be converted")))?;
-        form.set(column, value.to_string());
+        let value = value.ok_or_else(|| format!("the unit of {column} is not one that can be converted"))?;
+        Ok((column, value.to_string()))
+    });
+    values.collect()
+}
+
+fn form(push: &Push<'_>, body: &Value) -> Written<Value> {
+    let mut form = Value::Object(Vec::new());
+    for (column, value) in values(body).map_err(|text| push.refuse(text))? {
+        form.set(column, value);
     }
     let time = ["effectiveDateTime", "effectiveInstant", "issued"].into_iter().find_map(|name| body.str(name));
     let time = time.or_else(|| body.path(&["effectivePeriod", "start"])?.as_str());

@@ -1,6 +1,6 @@
 //! A change log and kept state in memory.
 
-use delivery::{Book, Delivered, Intent, State};
+use delivery::{Book, Delivered, Intent, Remote, State};
 use engine::{Error, Followed, Keep, Resource};
 use fhir::defs::{TypeId, r4};
 use fhir::json::Value;
@@ -35,6 +35,13 @@ impl MemoryBook {
         let resource = Resource { ty, id: id.into(), version, last_updated_us: crate::house::now_us(), op, json };
         let seq = inside.log.len() as u64 + 1;
         inside.log.push(Followed { seq, resource, patient: patient.map(str::to_owned) });
+    }
+
+    /// Links a resource to a record that is there.
+    pub(crate) fn link(&self, key: &str, id: &str) {
+        let remote = Remote { id: id.to_owned(), more: Vec::new() };
+        let row = serde_json::to_vec(&Delivered { remote, seq: u64::MAX, ..Delivered::default() }).unwrap();
+        self.0.lock().unwrap().state.insert(("delivery/openemr/idmap".to_owned(), key.to_owned()), row);
     }
 
     /// Whether the newest version of everything is there, or has been given up.

@@ -187,13 +187,18 @@ async fn the_suite_learns_how_each_version_pages() {
     assert_eq!(learnt(Profile::OpenEmr8, 0).await, (Paging::Window, None, false));
 }
 
+/// `WEIR_PULL_PATIENTS` makes the long run.
+fn patients() -> usize {
+    std::env::var_os("WEIR_PULL_PATIENTS").and_then(|text| text.to_str()?.parse().ok()).unwrap_or(900)
+}
+
 /// Patients over some months, edits that no time shows, deletions; every one is found.
 async fn everything_is_found(options: Options, faults: Faults) {
     let mirror = Mirror::of(House::with(options.clone()).await).await;
     let mut patients = Vec::new();
     let mut records = Vec::new();
-    for number in 0..900 {
-        if number % 300 == 0 {
+    for number in 0..self::patients() {
+        if number % (self::patients() / 3) == 0 {
             mirror.advance(Duration::from_secs(100 * 86_400));
         }
         let patient = mirror.patient(number);
@@ -220,7 +225,7 @@ async fn everything_is_found(options: Options, faults: Faults) {
     // No time shows these.
     mirror.edit("DocumentReference", &records[5][1]);
     mirror.edit("Observation", &records[6][2]);
-    let newcomer = mirror.patient(2_000);
+    let newcomer = mirror.patient(self::patients());
     mirror.records_of(&newcomer);
     mirror.run(false).await;
     assert!(mirror.has_edit("Condition", &touched[0]) && mirror.has_edit("DocumentReference", &touched[1]));

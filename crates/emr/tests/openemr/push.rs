@@ -167,6 +167,37 @@ async fn vital_signs_go_into_their_encounter_in_american_units() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn records_that_the_staff_has_made_are_found_by_their_fhir_ids() {
+    let delivery = House::build(Profile::OpenEmr8).await.deliver().await;
+    let mut theirs = patient();
+    theirs["resourceType"] = json!("Patient");
+    let patient = delivery.sim().insert(theirs);
+    let visit = json!({ "resourceType": "Encounter", "subject": { "reference": format!("Patient/{patient}") } });
+    let visit = delivery.sim().insert(visit);
+    // Linked by their ids alone, as a pull does: the numbers are asked for.
+    delivery.book.link("Patient/p1", &patient);
+    delivery.book.link("Encounter/e1", &visit);
+    let pulse = json!({
+        "status": "final", "code": { "coding": [{ "system": "http://loinc.org", "code": "8867-4" }] }, "subject": subject(),
+        "encounter": { "reference": "Encounter/e1" }, "valueQuantity": { "value": 61, "code": "/min" },
+    });
+    delivery.put("Observation/v1", pulse).await;
+    assert_eq!(delivery.only("vital").row["pulse"], "61");
+    delivery.put("Appointment/a1", appointment()).await;
+    assert_eq!(delivery.only("Appointment").patient, Some(patient));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_user_without_the_right_is_told_from_bad_data() {
+    let mut house = House::build(Profile::OpenEmr8).await;
+    house.scopes.retain(|scope| scope != "user/encounter.write");
+    let delivery = house.deliver().await;
+    delivery.put("Patient/p1", patient()).await;
+    delivery.put("Encounter/e1", encounter()).await;
+    assert!(delivery.problem("Encounter/e1").contains("no right"), "{}", delivery.problem("Encounter/e1"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn problems_allergies_and_medications_are_rows_of_lists() {
     let delivery = with_patient(Profile::OpenEmr8).await;
     let concept =
