@@ -55,13 +55,34 @@ fn written(us: i64, format: &str) -> String {
     Timestamp::from_microsecond(us).map_or_else(|_| "at an unknown time".into(), |at| at.strftime(format).to_string())
 }
 
+/// What holds a delivery up, if anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Held {
+    No,
+    ByOperator,
+    /// The destination fails: nobody knows for how long.
+    ByFailure,
+}
+
+impl Held {
+    pub fn new(paused: bool, breaker: &str) -> Held {
+        match breaker {
+            _ if paused => Held::ByOperator,
+            "closed" => Held::No,
+            _ => Held::ByFailure,
+        }
+    }
+}
+
 /// When a backlog of `depth` is delivered: `about 3 hours, until 14:20 UTC`.
-pub fn eta(depth: u64, paused: bool, eta_s: Option<f64>, now_us: i64) -> String {
-    match eta_s {
+pub fn eta(depth: u64, held: Held, eta_s: Option<f64>, now_us: i64) -> String {
+    match (held, eta_s) {
         _ if depth == 0 => "nothing waits".into(),
-        _ if paused => "not before it is resumed".into(),
-        None => "cannot be told: nothing may be sent now".into(),
-        Some(seconds) => {
+        (Held::ByOperator, _) => "not before it is resumed".into(),
+        (Held::ByFailure, Some(seconds)) => format!("about {} after the destination is well again", span(seconds)),
+        (Held::ByFailure, None) => "not before the destination is well again".into(),
+        (Held::No, None) => "cannot be told: nothing may be sent now".into(),
+        (Held::No, Some(seconds)) => {
             format!("about {}, until {}", span(seconds), moment(now_us + (seconds * 1e6) as i64, now_us))
         }
     }
@@ -69,8 +90,16 @@ pub fn eta(depth: u64, paused: bool, eta_s: Option<f64>, now_us: i64) -> String 
 
 /// What a destination answered: `422: business-rule Patient.active`. Status 0: it did not answer.
 pub fn answer(status: u16, text: &str) -> String {
-    let status = if status == 0 { "no answer".to_owned() } else { status.to_string() };
-    if text.is_empty() { status } else { format!("{status}: {text}") }
+    let meaning = match status {
+        _ if !text.is_empty() => text,
+        401 => "it does not accept the login",
+        403 => "the login may not do this",
+        404 | 410 => "not there",
+        429 => "too many requests",
+        500..=599 => "it failed",
+        _ => "it does not say why",
+    };
+    if status == 0 { format!("no answer: {meaning}") } else { format!("{status}: {meaning}") }
 }
 
 #[cfg(test)]
@@ -91,17 +120,20 @@ mod tests {
     #[test]
     fn answers_are_told_also_when_they_say_nothing() {
         assert_eq!(answer(422, "value Patient.gender"), "422: value Patient.gender");
-        assert_eq!([answer(502, ""), answer(0, "timed out")], ["502", "no answer: timed out"]);
+        assert_eq!([answer(502, ""), answer(0, "timed out")], ["502: it failed", "no answer: timed out"]);
     }
 
     #[test]
     fn the_end_is_told_in_words() {
         let noon = 1_795_521_600_000_000;
-        assert_eq!(eta(5, false, Some(8_400.0), noon), "about 2 hours, until 14:20 UTC");
-        assert_eq!(eta(5, false, Some(86_400.0), noon), "about 24 hours, until Wed 25 Nov, 12:00 UTC");
-        assert_eq!(eta(5, false, None, noon), "cannot be told: nothing may be sent now");
-        assert_eq!(eta(5, true, None, noon), "not before it is resumed");
-        assert_eq!(eta(0, true, Some(0.0), noon), "nothing waits");
+        assert_eq!(eta(5, Held::No, Some(8_400.0), noon), "about 2 hours, until 14:20 UTC");
+        assert_eq!(eta(5, Held::No, Some(86_400.0), noon), "about 24 hours, until Wed 25 Nov, 12:00 UTC");
+        assert_eq!(eta(5, Held::No, None, noon), "cannot be told: nothing may be sent now");
+        assert_eq!(eta(5, Held::ByOperator, None, noon), "not before it is resumed");
+        assert_eq!(eta(0, Held::ByOperator, Some(0.0), noon), "nothing waits");
+        let held = Held::new(false, "open");
+        assert_eq!(eta(5, held, Some(60.0), noon), "about 60 seconds after the destination is well again");
+        assert_eq!([Held::new(true, "open"), Held::new(false, "closed")], [Held::ByOperator, Held::No]);
         assert_eq!(instant(noon + 1_000_000, noon), "12:00:01 UTC");
     }
 }

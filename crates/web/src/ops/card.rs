@@ -2,7 +2,7 @@
 
 use super::chart;
 use super::history::Sample;
-use crate::words;
+use crate::words::{self, Held};
 use delivery::Status;
 use maud::{Markup, html};
 
@@ -17,7 +17,7 @@ pub(super) fn parts(status: &Status, samples: &[Sample]) -> Vec<(&'static str, M
     vec![
         ("state", state(status)),
         ("depth", text(words::grouped(status.depth))),
-        ("eta", text(words::eta(status.depth, status.paused, status.eta_s, as_of))),
+        ("eta", text(words::eta(status.depth, Held::new(status.paused, status.breaker), status.eta_s, as_of))),
         ("rate", text(words::rate(status.rate_per_s))),
         ("allowed", text(words::rate(status.allowed_per_s))),
         ("oldest", text(oldest)),

@@ -189,7 +189,7 @@ fn told(action: &Action, mut answer: Value) -> Result<String> {
 }
 
 fn eta(one: &Destination) -> String {
-    words::eta(one.depth, one.paused, one.eta_s, one.as_of_us)
+    words::eta(one.depth, words::Held::new(one.paused, &one.breaker), one.eta_s, one.as_of_us)
 }
 
 fn state(one: &Destination) -> &'static str {
