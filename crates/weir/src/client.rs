@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use fhir::json::{Document, Limits};
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER};
 use reqwest::{Method, StatusCode};
 use std::path::Path;
 use std::time::Duration;
@@ -51,9 +51,21 @@ impl Client {
         self
     }
 
+    /// Creates a resource and answers its id.
+    pub(crate) async fn create(&self, name: &str, body: &[u8]) -> Result<String> {
+        let headers = self.exchange(Method::POST, &format!("/{name}"), body).await?.1;
+        let location = headers.get(LOCATION).and_then(|value| value.to_str().ok()).context("no Location")?;
+        let (_, rest) = location.rsplit_once(&format!("{name}/")).context("a Location without an id")?;
+        Ok(rest.split('/').next().unwrap_or_default().to_owned())
+    }
+
     /// Sends `body` to `path` and answers the body of a success. While the server says that it is full (429, or 503 before
     /// it began), the request is repeated as the server asks.
     pub(crate) async fn send(&self, method: Method, path: &str, body: &[u8]) -> Result<Vec<u8>> {
+        Ok(self.exchange(method, path, body).await?.0)
+    }
+
+    async fn exchange(&self, method: Method, path: &str, body: &[u8]) -> Result<(Vec<u8>, HeaderMap)> {
         for attempt in 1.. {
             let mut request = self.http.request(method.clone(), format!("{}{path}", self.base)).body(body.to_vec());
             request = request.header(CONTENT_TYPE, "application/fhir+json").header(ACCEPT, "application/fhir+json");
@@ -66,9 +78,10 @@ impl Client {
                 request.send().await.map_err(reqwest::Error::without_url).context("the server does not answer")?;
             let status = answer.status();
             let seconds = answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+            let headers = answer.headers().clone();
             let answer = answer.bytes().await.map_err(reqwest::Error::without_url)?;
             match (status, seconds) {
-                (status, _) if status.is_success() => return Ok(answer.to_vec()),
+                (status, _) if status.is_success() => return Ok((answer.to_vec(), headers)),
                 (StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE, Some(seconds))
                     if attempt < ATTEMPTS =>
                 {

@@ -5,6 +5,7 @@ use crate::cmd::load;
 use crate::cmd::serve::{self, Service};
 use crate::config::Config;
 use crate::delivering::Delivering;
+use crate::demo::flood::{self, Flood};
 use crate::demo::{page, population};
 use crate::door::Door;
 use crate::progress::Progress;
@@ -15,6 +16,7 @@ use engine::Engine;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -30,9 +32,12 @@ pub(crate) struct Arguments {
     /// Also load this file (see `weir load`).
     #[arg(long, value_name = "FILE")]
     load: Vec<PathBuf>,
+    /// Registrations and bookings that flood in while a simulated EMR takes 20 a second; 0: no flood and no EMR.
+    #[arg(long, value_name = "N", default_value_t = 20_000)]
+    flood: u32,
     #[arg(long, default_value_t = 8080)]
     port: u16,
-    /// Stop after loading: for scripts.
+    /// Stop when everything is loaded and the flood, if there is one, has reached the EMR: for scripts.
     #[arg(long)]
     exit_after_load: bool,
 }
@@ -56,7 +61,11 @@ pub(crate) fn run(config: &Config, arguments: &Arguments) -> Result<ExitCode> {
         let url = format!("http://{}", listener.local_addr()?);
         let delivering = Delivering::default();
         let metrics = Arc::new(api::Metrics::default().with(web::ops::Metrics(delivering.desk.clone())));
-        let pages = page::router(engine.clone(), metrics.clone(), url.clone());
+        let flood = match arguments.flood {
+            0 => None,
+            count => Some(Flood::start(count).await?),
+        };
+        let pages = page::router(engine.clone(), metrics.clone(), url.clone(), flood.clone(), delivering.desk.clone());
         let service = Service {
             listener,
             router: api::router(engine.clone(), api_config.clone(), metrics.clone()).merge(pages),
@@ -76,18 +85,41 @@ pub(crate) fn run(config: &Config, arguments: &Arguments) -> Result<ExitCode> {
             }
         });
         let filling = async {
-            let filled = fill(&engine, &url, arguments).await;
-            if filled.is_ok() && !arguments.exit_after_load {
-                eprintln!("\nweir demo is ready:\n  {url}/            start page\n  {url}/fhir/metadata\n  {url}/fhir/Patient?_count=3&_pretty=true\nCtrl-C stops it.");
+            fill(&engine, &url, arguments).await?;
+            if !arguments.exit_after_load {
+                eprintln!("\nweir demo is ready:\n  {url}/            start page\n  {url}/ops         what is on its way to the EMR\n  {url}/fhir/metadata\n  {url}/fhir/Patient?_count=3&_pretty=true\nCtrl-C stops it.");
                 loaded.send(()).ok();
             }
-            filled
+            match flood {
+                Some(flood) => {
+                    delivering.start(&[flood.destination()?], &engine)?;
+                    run_flood(&flood, &delivering, &url, arguments.seed).await
+                }
+                None => Ok(()),
+            }
         };
         let (served, filled) = tokio::join!(serving, filling);
         filled.and(served)
     });
     store.close();
     outcome.map(|()| ExitCode::SUCCESS)
+}
+
+/// Lets the flood come, waits until all of it is at the EMR, and says whether both sides agree.
+async fn run_flood(flood: &Flood, delivering: &Delivering, url: &str, seed: u64) -> Result<()> {
+    let client = Client::remote(&format!("{url}/fhir"), None)?;
+    let status = || delivering.desk.get("default", flood::NAME).map(|handle| handle.status());
+    // What comes before the dispatcher has found its place would count as old.
+    while status().is_none() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    eprintln!("{} registrations and bookings come in; the EMR takes {} a second", flood.planned, flood::EMR_RATE_PER_S);
+    flood.pour(&client, seed).await;
+    eprintln!("the flood is in; weir holds back what the EMR cannot take yet");
+    let reconciled = flood.reconcile(&client, status).await?;
+    eprintln!("the flood is at the EMR: {reconciled}");
+    anyhow::ensure!(reconciled.is_perfect(), "the two sides differ");
+    Ok(())
 }
 
 /// Sends the population to the server as any client would, in transactions.

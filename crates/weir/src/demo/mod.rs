@@ -1,4 +1,5 @@
 //! What `weir demo` shows: a made-up population and a start page.
 
+pub(crate) mod flood;
 pub(crate) mod page;
 pub(crate) mod population;

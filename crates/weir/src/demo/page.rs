@@ -3,12 +3,14 @@
 //! Plain HTML that needs no script; a small one keeps the numbers fresh. Links are relative, so that the page also works
 //! through a forwarded port.
 
+use crate::demo::flood::{self, Flood};
 use crate::wiring;
 use api::{Metrics, Snapshot};
 use axum::Router;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use axum::routing::get;
+use delivery::Desk;
 use engine::Engine;
 use maud::{Markup, html};
 use std::sync::{Arc, Mutex};
@@ -20,20 +22,22 @@ struct Demo {
     engine: Engine,
     metrics: Arc<Metrics>,
     url: String,
+    flood: Option<Flood>,
+    desk: Desk,
     /// The numbers of the last view, for rates.
     last: Mutex<(Instant, Snapshot)>,
 }
 
 const SCRIPT: &str = include_str!("page.js");
 
-pub(crate) fn router(engine: Engine, metrics: Arc<Metrics>, url: String) -> Router {
+pub(crate) fn router(engine: Engine, metrics: Arc<Metrics>, url: String, flood: Option<Flood>, desk: Desk) -> Router {
     let last = Mutex::new((Instant::now(), metrics.snapshot()));
     let file = |kind: &'static str, text: &'static str| get(async move || layout::file(kind, text));
     Router::new()
         .route("/", get(start))
         .route("/start.css", file(layout::CSS, layout::STYLE))
         .route("/start.js", file(layout::JAVASCRIPT, SCRIPT))
-        .with_state(Arc::new(Demo { engine, metrics, url, last }))
+        .with_state(Arc::new(Demo { engine, metrics, url, flood, desk, last }))
 }
 
 async fn start(State(demo): State<Arc<Demo>>) -> impl IntoResponse {
@@ -45,7 +49,7 @@ async fn start(State(demo): State<Arc<Demo>>) -> impl IntoResponse {
         *last = (Instant::now(), now);
         rate
     });
-    page(&demo.url, &stats, &now, rate)
+    page(&demo, &stats, &now, rate)
 }
 
 /// Searches that find something in the made-up population.
@@ -78,7 +82,7 @@ fn meaning(name: &str) -> &'static str {
     }
 }
 
-fn page(url: &str, stats: &store::Stats, now: &Snapshot, rate: f64) -> Page<'static> {
+fn page(demo: &Demo, stats: &store::Stats, now: &Snapshot, rate: f64) -> Page<'static> {
     Page {
         title: "weir demo",
         header: html! { "weir demo" },
@@ -88,9 +92,10 @@ fn page(url: &str, stats: &store::Stats, now: &Snapshot, rate: f64) -> Page<'sta
             h1 { "A FHIR R4 server with made-up patients" }
             p.lead { "Everything in it can be read, searched and changed. Nobody in it is real." }
             (numbers(stats, now, rate))
+            @if let Some(flood) = &demo.flood { (held_back(flood, &demo.desk)) }
             (inside(stats))
             (searches())
-            (commands(url))
+            (commands(&demo.url))
         },
         footer: html! {
             p { a href="/ops" { "What is on its way to other systems (operations)" } }
@@ -123,6 +128,37 @@ fn numbers(stats: &store::Stats, now: &Snapshot, rate: f64) -> Markup {
         } }
         button #updating type="button" hidden { "Stop updating" }
         p.state.aside #state role="status" { "Load the page again for new numbers." }
+    }
+}
+
+/// Both sides of the weir: what comes in, and what the EMR gets.
+fn held_back(flood: &Flood, desk: &Desk) -> Markup {
+    let emr = flood.sim.state();
+    let status = desk.get("default", flood::NAME).map(|handle| handle.status());
+    let waiting = status.as_ref().map_or(0, |status| status.depth);
+    let left = match status.and_then(|status| status.eta_s) {
+        Some(seconds) if seconds > 90.0 => format!("{:.0} minutes", seconds / 60.0),
+        Some(seconds) => format!("{seconds:.0} seconds"),
+        None => "not known".to_owned(),
+    };
+    let there: usize = ["Patient", "Appointment"].iter().filter_map(|name| emr.counts.get(*name)).sum();
+    let numbers = [
+        ("flood-in", grouped(flood.sent().into()), "registrations and bookings taken in"),
+        ("flood-waiting", grouped(waiting), "held back by weir, safe on disk"),
+        ("flood-there", grouped(there as u64), "at the EMR"),
+        ("flood-second", emr.last_second.to_string(), "reached the EMR in the last second"),
+        ("flood-most", emr.max_second.to_string(), "at most in any second so far"),
+        ("flood-left", left, "until the EMR has caught up"),
+    ];
+    html! {
+        h2 { "The flood" }
+        p { (grouped(flood.planned.into())) " registrations and bookings arrive within a minute. The EMR behind weir takes "
+            (flood::EMR_RATE_PER_S) " a second: above that it slows down, fails and falls over." }
+        dl.numbers { @for (key, number, label) in &numbers {
+            div { dt { (label) } dd data-live=(key) { (number) } }
+        } }
+        p { a href="/ops" { "What is on its way" } }
+        p { a href=(format!("http://{}/sim/", flood.sim.address())) { "The EMR's own page, with everything that has reached it" } }
     }
 }
 

@@ -170,6 +170,33 @@ fn patient(random: &mut Random, n: u32) -> Vec<Value> {
     entries
 }
 
+/// Tells the people of the flood from the others.
+pub(crate) const FLOOD_TAG: &str = "flood";
+
+fn flood_tag() -> Value {
+    json!({ "tag": [{ "system": "urn:weir:demo", "code": FLOOD_TAG }] })
+}
+
+/// Somebody who registers, as a health bot would send it.
+pub(crate) fn registration(n: u32, seed: u64) -> Value {
+    let mut random = Random(seed ^ (u64::from(n) << 20));
+    let female = random.below(2) == 0;
+    let given = *random.pick(if female { &FEMALE } else { &MALE });
+    json!({ "resourceType": "Patient", "meta": flood_tag(), "active": true,
+        "name": [{ "use": "official", "family": *random.pick(&FAMILY), "given": [given] }],
+        "telecom": [{ "system": "phone", "value": format!("555-{n:06}"), "use": "mobile" }],
+        "gender": if female { "female" } else { "male" }, "birthDate": random.date(1930, 2020) })
+}
+
+/// The vaccination appointment of `patient`.
+pub(crate) fn booking(n: u32, patient: &str) -> Value {
+    let (day, hour, minute) = (1 + n / 40 % 28, 8 + n / 4 % 10, n % 4 * 15);
+    let at = |minute: u32| format!("2027-01-{day:02}T{hour:02}:{minute:02}:00Z");
+    json!({ "resourceType": "Appointment", "meta": flood_tag(), "status": "booked",
+        "description": "Vaccination", "start": at(minute), "end": at(minute + 14), "minutesDuration": 15,
+        "participant": [{ "actor": reference("Patient", patient), "status": "accepted" }] })
+}
+
 fn visit(random: &mut Random, subject: &Value, clinic: u64, entries: &mut Vec<Value>) {
     let encounter = random.uuid();
     let day = random.date(2022, 2025);

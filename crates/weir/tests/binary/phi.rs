@@ -109,7 +109,11 @@ fn nothing_on_disk_or_in_a_log_is_in_clear() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");
     let mut demo = weir(dir.path());
-    let demo = demo.args(["demo", "--patients", "60", "--exit-after-load", "--data"]).arg(&data).output().unwrap();
+    let demo = demo
+        .args(["demo", "--patients", "60", "--flood", "0", "--exit-after-load", "--data"])
+        .arg(&data)
+        .output()
+        .unwrap();
     assert!(demo.status.success(), "{}", String::from_utf8_lossy(&demo.stderr));
     // The demo keeps its key beside its data.
     std::fs::rename(data.with_extension("key"), dir.path().join("key")).unwrap();
