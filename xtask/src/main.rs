@@ -19,7 +19,8 @@ cargo xtask COMMAND
   check                          format, lints, layer rule, links of the docs, rustdoc, file sizes
   test                           all tests of the workspace
   defs [--from DIR] [--check]    distil the FHIR definitions (needs npm), or compare with the checked-in table
-  sim crash [--rounds N] [--seed S]  kill the server N times (1000) while it is written to
+  sim crash|dispatcher|delivery  what CI breaks at random, with many more rounds: kills while the server is written to,
+                                 histories of the dispatcher in virtual time, kills while it delivers to a failing EMR
   bench NAME.. [--quick] [--json]  measure weir against its targets; without a name it lists its options
   docs                           write the generated parts of docs/reference
   fuzz TARGET [SECONDS]          run a fuzz target: json, fhirpath or query

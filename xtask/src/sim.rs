@@ -1,23 +1,58 @@
-//! `cargo xtask sim crash --rounds N --seed S`: the crash test of `crates/weir/tests/crash.rs` with many rounds.
+//! `cargo xtask sim NAME`: tests that break things at random, with far more rounds than CI has time for.
 
 use crate::{cargo, succeed};
 use anyhow::{Context, Result};
 
-const USAGE: &str = "usage: cargo xtask sim crash [--rounds N] [--seed S]";
+const USAGE: &str = "\
+usage: cargo xtask sim crash [--rounds N] [--seed S]
+       cargo xtask sim dispatcher [--seeds N | --seed S]
+       cargo xtask sim delivery [--kills N] [--writes N] [--rate N] [--seed S]";
+
+/// A test, and its settings: flag, environment variable, and value when the flag is not given.
+struct Sim {
+    package: &'static str,
+    test: &'static str,
+    settings: &'static [(&'static str, &'static str, Option<&'static str>)],
+}
+
+fn sim(name: &str) -> Option<Sim> {
+    Some(match name {
+        "crash" => Sim {
+            package: "weir",
+            test: "crash",
+            settings: &[("--rounds", "WEIR_CRASH_ROUNDS", Some("1000")), ("--seed", "WEIR_CRASH_SEED", None)],
+        },
+        "dispatcher" => Sim {
+            package: "delivery",
+            test: "simulation",
+            settings: &[("--seeds", "WEIR_SIM_SEEDS", Some("10000")), ("--seed", "WEIR_SIM_SEED", None)],
+        },
+        "delivery" => Sim {
+            package: "weir",
+            test: "delivery",
+            settings: &[
+                ("--kills", "WEIR_DELIVERY_KILLS", Some("1000")),
+                ("--writes", "WEIR_DELIVERY_WRITES", Some("100000")),
+                ("--rate", "WEIR_DELIVERY_RATE", None),
+                ("--seed", "WEIR_DELIVERY_SEED", None),
+            ],
+        },
+        _ => return None,
+    })
+}
 
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
-    anyhow::ensure!(arguments.first().is_some_and(|name| name == "crash"), USAGE);
-    let mut command = cargo(&["test", "--locked", "--package", "weir", "--test", "crash", "--", "--nocapture"]);
-    command.env("WEIR_CRASH_ROUNDS", "1000");
+    let name = arguments.first().context(USAGE)?;
+    let sim = sim(name).context(USAGE)?;
+    let mut command = cargo(&["test", "--locked", "--package", sim.package, "--test", sim.test, "--", "--nocapture"]);
+    command.envs(sim.settings.iter().filter_map(|(_, variable, default)| Some((*variable, (*default)?))));
     let mut rest = arguments[1..].iter();
     while let Some(flag) = rest.next() {
         let value = rest.next().with_context(|| format!("{flag} needs a number"))?;
         let _: u64 = value.parse().with_context(|| format!("{flag} needs a number"))?;
-        match flag.as_str() {
-            "--rounds" => command.env("WEIR_CRASH_ROUNDS", value),
-            "--seed" => command.env("WEIR_CRASH_SEED", value),
-            _ => anyhow::bail!("unknown flag {flag}\n{USAGE}"),
-        };
+        let setting = sim.settings.iter().find(|(known, ..)| known == flag);
+        let (_, variable, _) = setting.with_context(|| format!("unknown flag {flag}\n{USAGE}"))?;
+        command.env(variable, value);
     }
-    succeed("the crash test", &mut command)
+    succeed(&format!("the simulation {name}"), &mut command)
 }
