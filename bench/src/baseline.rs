@@ -30,27 +30,46 @@ impl Script for Get {
     }
 }
 
+/// The bare server in a process of its own, which ends with it.
+pub(crate) struct Echo {
+    child: std::process::Child,
+    pub(crate) address: std::net::SocketAddr,
+}
+
+impl Echo {
+    pub(crate) fn start() -> Result<Echo> {
+        let mut child = Command::new(std::env::current_exe()?).arg(ECHO).stderr(Stdio::piped()).spawn()?;
+        let stderr = child.stderr.take().context("no stderr")?;
+        let mut echo = Echo { child, address: std::net::SocketAddr::from(([127, 0, 0, 1], 0)) };
+        echo.address = address(BufReader::new(stderr))?;
+        Ok(echo)
+    }
+}
+
+impl Drop for Echo {
+    fn drop(&mut self) {
+        // Gone already, at worst.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 pub(crate) fn run(options: &Options, stores: &Stores, report: &mut Report) -> Result<()> {
-    let mut child = Command::new(std::env::current_exe()?).arg(ECHO).stderr(Stdio::piped()).spawn()?;
-    let echo = echo(options, &mut child, report);
-    child.kill()?;
-    child.wait()?;
-    echo?;
+    echo(options, &Echo::start()?, report)?;
     fsync(options, stores, report)
 }
 
-fn echo(options: &Options, child: &mut std::process::Child, report: &mut Report) -> Result<()> {
-    let address = address(BufReader::new(child.stderr.take().context("no stderr")?))?;
+fn echo(options: &Options, echo: &Echo, report: &mut Report) -> Result<()> {
     let load = Load {
-        address,
-        process: child.id(),
+        address: echo.address,
+        process: echo.child.id(),
         connections: CONNECTIONS,
         time: options.time / 2,
         classes: 1,
         headers: "",
     };
     let measured = drive(&load, |_| Get)?;
-    let rss_mib = memory_mib(child.id(), "VmRSS:").unwrap_or_default();
+    let rss_mib = memory_mib(echo.child.id(), "VmRSS:").unwrap_or_default();
     report.rate("baseline: bare hyper, 1 KB", CONNECTIONS, &measured, rss_mib, None);
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Durable creates of one small resource each.
 
-use crate::drive::{Connection, Load, Script, drive};
+use crate::drive::{Connection, Load, Measured, Script, drive};
 use crate::options::Options;
 use crate::payload::{TYPES, Template, templates};
 use crate::random::Random;
@@ -9,7 +9,7 @@ use crate::server::Server;
 use crate::stores::{Stores, disk_bytes};
 use anyhow::{Context, Result};
 
-const CONNECTIONS: usize = 64;
+pub(crate) const CONNECTIONS: usize = 64;
 /// Patients that the created observations are about.
 const PATIENTS: u64 = 1000;
 
@@ -28,8 +28,17 @@ impl Script for Create {
 }
 
 pub(crate) fn run(options: &Options, stores: &mut Stores, report: &mut Report) -> Result<()> {
+    let (measured, rss_mib, disk) = measure(options, stores, "")?;
+    report.rate("create", CONNECTIONS, &measured, rss_mib, Some(disk));
+    report.figure("create: requests", measured.per_second(), "/s", Target::AtLeast(12_000.0));
+    report.figure("create: longest", measured.all.max_ms(), "ms", Target::AtMost(500.0));
+    Ok(())
+}
+
+/// Creates into a new store whose server has this configuration; answers with it memory in MiB and bytes on disk for each.
+pub(crate) fn measure(options: &Options, stores: &mut Stores, config: &str) -> Result<(Measured, f64, f64)> {
     let dir = stores.fresh();
-    let server = Server::start(&options.weir, &dir)?;
+    let server = Server::start_with(&options.weir, &dir, config)?;
     let at = TYPES.iter().position(|(name, _)| *name == "Observation").context("no Observation")?;
     let template = templates()?.swap_remove(at);
     let load = Load {
@@ -44,8 +53,5 @@ pub(crate) fn run(options: &Options, stores: &mut Stores, report: &mut Report) -
     let rss_mib = server.rss_mib()?;
     server.stop()?;
     let disk = disk_bytes(&dir)? as f64 / measured.all.count().max(1) as f64;
-    report.rate("create", CONNECTIONS, &measured, rss_mib, Some(disk));
-    report.figure("create: requests", measured.per_second(), "/s", Target::AtLeast(12_000.0));
-    report.figure("create: longest", measured.all.max_ms(), "ms", Target::AtMost(500.0));
-    Ok(())
+    Ok((measured, rss_mib, disk))
 }

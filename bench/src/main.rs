@@ -1,6 +1,6 @@
 //! `cargo xtask bench NAME`: drives a released `weir` over HTTP from the same machine and compares what it reaches with its targets.
 //!
-//! One file per benchmark: `crud`, `read`, `create`, `load`, `search`, `idle`. The rest is what they share: `http` and `drive` make the
+//! One file per benchmark: `crud`, `read`, `create`, `outbox`, `load`, `search`, `idle`. The rest is what they share: `http` and `drive` make the
 //! requests, `server` runs the binary, `synthea` and `stores` make the data, `latency` and `report` turn samples into a table.
 
 mod baseline;
@@ -13,6 +13,7 @@ mod latency;
 mod load;
 mod mix;
 mod options;
+mod outbox;
 mod payload;
 mod random;
 mod read;
@@ -65,6 +66,7 @@ fn run(options: &Options) -> Result<bool> {
             "read" => read::run(options, &mut stores, &mut report)?,
             "create" => create::run(options, &mut stores, &mut report)?,
             "load" => load::run(options, &mut stores, &mut report)?,
+            "outbox" => outbox::run(options, &mut stores, &mut report)?,
             "search" => search::run(options, &mut stores, &mut report)?,
             _ => idle::run(options, &mut stores, &mut report)?,
         }

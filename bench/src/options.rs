@@ -7,7 +7,7 @@ use std::time::Duration;
 pub(crate) const USAGE: &str = "\
 cargo xtask bench NAME.. [options]
 
-  NAME               crud, read, create, load, search, idle, or all
+  NAME               crud, read, create, outbox, load, search, idle, or all
   --quick            about two seconds each on small data: proves that the drivers work, measures nothing
   --json             the report as JSON
   --seconds N        how long each measurement lasts (10)
@@ -19,7 +19,7 @@ cargo xtask bench NAME.. [options]
 Settings of the server can be given in the environment: WEIR__FHIR__VALIDATION=structure";
 
 /// Every benchmark, in the order in which `all` runs them.
-const NAMES: [&str; 6] = ["crud", "read", "create", "load", "search", "idle"];
+const NAMES: [&str; 7] = ["crud", "read", "create", "outbox", "load", "search", "idle"];
 
 #[derive(Debug)]
 pub(crate) struct Options {

@@ -31,7 +31,15 @@ pub(crate) fn weir(binary: &Path, dir: &Path) -> Command {
 
 impl Server {
     pub(crate) fn start(binary: &Path, dir: &Path) -> Result<Server> {
+        Server::start_with(binary, dir, "")
+    }
+
+    /// With a configuration file of this content.
+    pub(crate) fn start_with(binary: &Path, dir: &Path, config: &str) -> Result<Server> {
         let mut command = weir(binary, dir);
+        let file = dir.with_extension("toml");
+        std::fs::write(&file, config)?;
+        command.arg("--config").arg(file);
         let started = Instant::now();
         let mut child = command.arg("serve").stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
         let stderr = child.stderr.take().context("no stderr")?;
