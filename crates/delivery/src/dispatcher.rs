@@ -133,10 +133,8 @@ impl<B: Book> Dispatcher<B> {
         let wake = self.start_ready().await?;
         self.keep_lease().await?;
         self.publish().await?;
-        // Changes that wait to be planned come before anything else.
-        if self.more && self.board.len() < self.shared.spec.lookahead {
-            tokio::task::yield_now().await;
-        }
+        // Changes that wait to be planned, if there is room for them.
+        let more = self.more && self.board.len() < self.shared.spec.lookahead;
         while self.tasks.try_join_next().is_some() {}
         let gate = self.shared.gate.clone();
         tokio::select! {
@@ -158,7 +156,7 @@ impl<B: Book> Dispatcher<B> {
             }
             Some(command) = self.commands.recv() => self.command(command).await?,
             () = gate.changed(), if wake.is_some_and(|wake| wake.on_change) => {}
-            () = sleep(wake, self.more) => {}
+            () = sleep(wake, more) => {}
         }
         Ok(())
     }
@@ -473,7 +471,7 @@ struct Wake {
 
 async fn sleep(wake: Option<Wake>, more: bool) {
     if more {
-        return;
+        return tokio::task::yield_now().await;
     }
     let poll = tokio::time::Instant::now() + POLL;
     let at = wake.and_then(|wake| wake.at).map_or(poll, |at| at.min(poll));
