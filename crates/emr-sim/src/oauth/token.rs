@@ -85,11 +85,12 @@ fn refresh(emr: &Emr, state: &mut State, request: &Request, form: &Form) -> Resu
     let Some(token) = form.get("refresh_token") else {
         return Err(refusal(400, "invalid_request", "Check the `refresh_token` parameter"));
     };
-    if emr.options.oauth_required {
-        let (client_id, _) = confidential(state, request, form)?;
-        if state.oauth.refresh.get(token).is_none_or(|grant| grant.client != client_id) {
-            return Err(invalid());
-        }
+    if !emr.options.oauth_required {
+        return Ok(state.oauth.refresh.remove(token).unwrap_or_else(|| anyone(form, Role::Users)));
+    }
+    let (client_id, _) = confidential(state, request, form)?;
+    if state.oauth.refresh.get(token).is_none_or(|grant| grant.client != client_id) {
+        return Err(invalid());
     }
     let grant = state.oauth.refresh.remove(token).ok_or_else(invalid)?;
     if grant.expires_us <= emr.clock.wall_us() {

@@ -29,7 +29,7 @@ pub(crate) fn run(config: &Config) -> Result<ExitCode> {
         let delivering = Delivering::default();
         let metrics = Arc::new(api::Metrics::default().with(web::ops::Metrics(delivering.desk.clone())));
         let router = api::router(engine.clone(), api_config.clone(), metrics.clone());
-        delivering.start(&config.destinations, &engine)?;
+        delivering.start(&config.destinations, &engine).await?;
         let data_dir = config.store.dir.clone();
         let store = store.clone();
         let service =

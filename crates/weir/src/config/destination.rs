@@ -36,6 +36,26 @@ pub(crate) struct Destination {
     pub(crate) timeout_s: u64,
     pub(crate) quiesce_s: u64,
     pub(crate) deadline_days: u64,
+    pub(crate) openemr: OpenEmr,
+}
+
+/// `[destination.openemr]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OpenEmr {
+    pub(crate) site: String,
+    pub(crate) client_id: String,
+    pub(crate) key_file: PathBuf,
+    pub(crate) writer_client_id: String,
+    pub(crate) writer_secret_file: PathBuf,
+    pub(crate) refresh_token_file: PathBuf,
+    pub(crate) zone: String,
+    pub(crate) facility: String,
+    pub(crate) billing_facility: String,
+    pub(crate) category: String,
+    pub(crate) document_path: String,
+    pub(crate) staff: String,
+    pub(crate) sender: String,
 }
 
 /// Reads the tables, each over the defaults. `name` and `text` are those of the file, for errors.
@@ -46,16 +66,7 @@ pub(crate) fn parse(name: &str, text: &str, tables: Vec<toml::Value>) -> Result<
     for table in tables {
         let toml::Value::Table(table) = table else { bail!("{name}: write [[destination]]") };
         let mut merged = defaults.clone();
-        for (key, value) in table {
-            let Some(old) = merged.get_mut(&key) else {
-                let hint = fhir::nearest::hint(&key, defaults.keys().map(String::as_str));
-                bail!("{name}:{}: unknown key destination.{key}{hint}", line_of(text, &key));
-            };
-            if std::mem::discriminant(old) != std::mem::discriminant(&value) {
-                bail!("{name}:{}: destination.{key} must be a {}", line_of(text, &key), old.type_str());
-            }
-            *old = value;
-        }
+        overlay((name, text), "destination", &mut merged, table)?;
         let destination: Destination = merged.try_into().context("destination")?;
         destination.spec(0).with_context(|| format!("{name}: destination {}", destination.name))?;
         let twice =
@@ -66,13 +77,33 @@ pub(crate) fn parse(name: &str, text: &str, tables: Vec<toml::Value>) -> Result<
     Ok(destinations)
 }
 
+/// Puts the values of `table` in place of the defaults; `(name, text)` are those of the file.
+fn overlay(file: (&str, &str), path: &str, defaults: &mut toml::Table, table: toml::Table) -> Result<()> {
+    let (name, text) = file;
+    for (key, value) in table {
+        let Some(old) = defaults.get_mut(&key) else {
+            let hint = fhir::nearest::hint(&key, defaults.keys().map(String::as_str));
+            bail!("{name}:{}: unknown key {path}.{key}{hint}", line_of(text, &key));
+        };
+        match (old, value) {
+            (toml::Value::Table(old), toml::Value::Table(value)) => {
+                overlay(file, &format!("{path}.{key}"), old, value)?
+            }
+            (old, value) if std::mem::discriminant(old) == std::mem::discriminant(&value) => *old = value,
+            (old, _) => bail!("{name}:{}: {path}.{key} must be a {}", line_of(text, &key), old.type_str()),
+        }
+    }
+    Ok(())
+}
+
 impl Destination {
     /// What the dispatcher needs to know. `last_seq`: the newest change, from which a `start = "new"` goes on.
     pub(crate) fn spec(&self, last_seq: u64) -> Result<Spec> {
         let valid = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         ensure!(!self.name.is_empty() && self.name.bytes().all(valid), "name must be of a-z, 0-9 and -");
-        ensure!(self.kind == "fhir", "kind must be fhir");
+        ensure!(matches!(self.kind.as_str(), "fhir" | "openemr"), "kind must be fhir or openemr");
         self.mode()?;
+        self.zone()?;
         let is_http = self.url.starts_with("http://") || self.url.starts_with("https://");
         ensure!(is_http, "url must begin with http:// or https://");
         let limits = self.limits();
@@ -101,6 +132,12 @@ impl Destination {
             "search" => Ok(emr::Mode::Search),
             _ => bail!("mode must be put, conditional or search"),
         }
+    }
+
+    /// The wall clock of an OpenEMR.
+    pub(crate) fn zone(&self) -> Result<TimeZone> {
+        let zone = &self.openemr.zone;
+        TimeZone::get(zone).with_context(|| format!("openemr.zone: unknown time zone {zone}"))
     }
 
     fn limits(&self) -> Vec<Limit> {
@@ -222,6 +259,11 @@ mod tests {
             ("filter = \"a =\"\n", "filter: "),
             ("mode = \"post\"\n", "mode must be"),
             ("start = \"soon\"\n", "start must be"),
+            (
+                "[destination.openemr]\nsiet = \"x\"\n",
+                "weir.toml:5: unknown key destination.openemr.siet (did you mean site?)",
+            ),
+            ("[destination.openemr]\nzone = \"Mars\"\n", "unknown time zone Mars"),
             ("[[destination]]\nname = \"emr\"\nurl = \"http://x\"\n", "two destinations emr"),
         ] {
             assert!(error(text).contains(part), "{text}: {}", error(text));

@@ -10,6 +10,8 @@ use delivery::Status;
 use emr_sim::{Options, Profile, Sim};
 use fhir::json::{Document, Limits};
 use reqwest::Method;
+use seal::jwt::SigningKey;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -18,8 +20,8 @@ use std::time::Duration;
 pub(crate) const NAME: &str = "demo-emr";
 /// What the EMR bears, and what weir is told to send at most.
 pub(crate) const EMR_RATE_PER_S: u32 = 20;
-/// The flood is over after this.
-const FLOOD: Duration = Duration::from_secs(50);
+/// Registrations and bookings in a second: the usual 20,000 come within a minute.
+const FLOOD_PER_S: u32 = 400;
 /// Clients that register and book at the same time.
 const CLIENTS: u32 = 32;
 
@@ -46,11 +48,16 @@ impl Flood {
         Ok(Flood { sim, planned, sent: Arc::default(), refused: Arc::default() })
     }
 
-    /// How weir delivers to it.
-    pub(crate) fn destination(&self) -> Result<Destination> {
+    /// How weir delivers to it; credentials that this EMR does not look at go into `dir`.
+    pub(crate) fn destination(&self, dir: &Path) -> Result<Destination> {
+        let (key, token) = (dir.join("demo-emr.pem"), dir.join("demo-emr.token"));
+        std::fs::write(&key, SigningKey::generate()?.to_pem()?.as_bytes())?;
+        std::fs::write(&token, "demo")?;
         let text = format!(
             "[[destination]]\nname = \"{NAME}\"\nkind = \"openemr\"\nurl = \"http://{}\"\nper_second = {EMR_RATE_PER_S}\n\
-             types = [\"Patient\", \"Appointment\"]\nstart = \"new\"\nquiesce_s = 5\ntimeout_s = 10\n",
+             types = [\"Patient\", \"Appointment\"]\nstart = \"new\"\nquiesce_s = 5\ntimeout_s = 10\n\
+             [destination.openemr]\nclient_id = \"demo\"\nkey_file = {key:?}\nwriter_client_id = \"demo\"\n\
+             writer_secret_file = {token:?}\nrefresh_token_file = {token:?}\n",
             self.sim.address()
         );
         let table: toml::Table = text.parse()?;
@@ -63,9 +70,9 @@ impl Flood {
         self.sent.load(Ordering::Relaxed)
     }
 
-    /// Registers people and books an appointment for each, spread over [`FLOOD`], as a health bot and a calendar would.
+    /// Registers people and books an appointment for each, [`FLOOD_PER_S`], as a health bot and a calendar would.
     pub(crate) async fn pour(&self, client: &Client, seed: u64) {
-        let each = FLOOD * CLIENTS / (self.planned / 2).max(1);
+        let each = Duration::from_secs(2) * CLIENTS / FLOOD_PER_S;
         let clients = (0..CLIENTS).map(|first| {
             let (flood, client) = (self.clone(), client.clone());
             tokio::spawn(async move {

@@ -1,11 +1,15 @@
 //! The dispatchers of all configured destinations, from start to stop.
 
+pub(crate) mod openemr;
+
 use crate::config::destination::Destination;
 use crate::wiring::SystemClock;
 use anyhow::{Context, Result};
 use delivery::{Desk, Dispatcher, EngineBook};
 use emr::{Auth, FhirServer, Http};
-use engine::{Engine, Principal, Role, Session};
+use engine::{Engine, Feed, Principal, Role, Session};
+use seal::Secret;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use store::TenantId;
@@ -23,12 +27,15 @@ pub(crate) struct Delivering {
 
 impl Delivering {
     /// Starts a dispatcher for each destination. Wrong settings are errors here; what fails later is tried again.
-    pub(crate) fn start(&self, destinations: &[Destination], engine: &Engine) -> Result<()> {
+    pub(crate) async fn start(&self, destinations: &[Destination], engine: &Engine) -> Result<()> {
         for destination in destinations {
-            let connector = connector(destination).with_context(|| format!("destination {}", destination.name))?;
+            let session = session(destination);
+            let feed = engine.feed(&session).await?;
+            let connector = connector(destination, feed).await;
+            let connector = connector.with_context(|| format!("destination {}", destination.name))?;
             let (destination, engine, desk) = (destination.clone(), engine.clone(), self.desk.clone());
             self.tasks().spawn(async move {
-                while let Err(error) = run(&destination, &engine, &connector, &desk).await {
+                while let Err(error) = run(&destination, &engine, &session, &connector, &desk).await {
                     let (name, error) = (&destination.name, format!("{error:#}"));
                     tracing::error!(delivery.destination = name, error, "delivery stopped, starts again");
                     tokio::time::sleep(AGAIN).await;
@@ -53,36 +60,47 @@ impl Delivering {
     }
 }
 
-fn connector(destination: &Destination) -> Result<Arc<dyn delivery::Destination>> {
+/// The connector of a destination. What it must keep goes to the tenant's `feed`.
+async fn connector(destination: &Destination, feed: Feed) -> Result<Arc<dyn delivery::Destination>> {
+    let client = emr::client(Duration::from_secs(destination.timeout_s))?;
+    let quiesce = Duration::from_secs(destination.quiesce_s);
+    if destination.kind == "openemr" {
+        return Ok(Arc::new(openemr::connector(destination, client, quiesce, feed).await?));
+    }
     let auth = match destination.token_file.as_os_str().is_empty() {
         true => Auth::None,
-        false => {
-            let path = &destination.token_file;
-            let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-            Auth::Bearer(seal::Secret::new(text.trim().to_owned()))
-        }
+        false => Auth::Bearer(secret(&destination.token_file)?),
     };
-    let client = emr::client(Duration::from_secs(destination.timeout_s))?;
     let http = Http::new(client, &destination.url, auth);
-    let quiesce = Duration::from_secs(destination.quiesce_s);
     Ok(Arc::new(FhirServer::new(http, destination.mode()?, quiesce)))
+}
+
+/// The trimmed content of a file.
+fn secret(path: &Path) -> Result<Secret> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(Secret::new(text.trim().to_owned()))
+}
+
+/// As whom the dispatcher reads and notes.
+fn session(destination: &Destination) -> Session {
+    Session {
+        tenant: TenantId(destination.tenant.clone()),
+        who: Principal { id: format!("delivery/{}", destination.name), role: Role::Admin },
+        request_id: String::new(),
+        base: "http://localhost/fhir".into(),
+    }
 }
 
 /// Runs one dispatcher to its end.
 async fn run(
     destination: &Destination,
     engine: &Engine,
+    session: &Session,
     connector: &Arc<dyn delivery::Destination>,
     desk: &Desk,
 ) -> Result<()> {
-    let session = Session {
-        tenant: TenantId(destination.tenant.clone()),
-        who: Principal { id: format!("delivery/{}", destination.name), role: Role::Admin },
-        request_id: String::new(),
-        base: "http://localhost/fhir".into(),
-    };
-    let last_seq = engine.stats(&session).await?.last_seq;
-    let book = EngineBook::new(engine.clone(), session).await?;
+    let last_seq = engine.stats(session).await?.last_seq;
+    let book = EngineBook::new(engine.clone(), session.clone()).await?;
     let mut seed = [0; 8];
     seal::system_random(&mut seed);
     let spec = destination.spec(last_seq)?;
