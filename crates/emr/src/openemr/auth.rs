@@ -13,13 +13,16 @@ use seal::jwt::SigningKey;
 use std::sync::Arc;
 use std::time::Duration;
 use store::Clock;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::time::Instant;
 
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 /// Life of an assertion. OpenEMR takes up to a day; it is used at once.
 const ASSERTION_LIFE_S: i64 = 240;
 /// Life of an access token that does not say how long it lives.
 const LIFE_S: i64 = 60;
+/// A turn that has waited longer than this for others is given back: used now, it would arrive together with those after it.
+const STALE: Duration = Duration::from_millis(20);
 /// A token is renewed when so much of its life is over.
 const RENEW_AT_PERCENT: i64 = 65;
 
@@ -95,7 +98,7 @@ struct Inside {
     token_url: String,
     clock: Arc<dyn Clock>,
     vault: Option<Arc<dyn Vault>>,
-    held: Mutex<Held>,
+    held: Arc<Mutex<Held>>,
 }
 
 /// The access tokens of one credential. One renewal at a time.
@@ -109,6 +112,8 @@ pub(super) enum Given {
     Token(Secret, Turn),
     /// The turn went into a renewal: another one is needed.
     Renewed,
+    /// The turn was given back because it had waited for somebody else's renewal: another one is needed.
+    Stale,
 }
 
 impl Tokens {
@@ -134,7 +139,7 @@ impl Tokens {
         vault: Option<Arc<dyn Vault>>,
         credential: Credential,
     ) -> Tokens {
-        let held = Mutex::new(Held { credential, access: None, unkept: None });
+        let held = Arc::new(Mutex::new(Held { credential, access: None, unkept: None }));
         Tokens(Arc::new(Inside { client, token_url, clock, vault, held }))
     }
 
@@ -142,10 +147,18 @@ impl Tokens {
     ///
     /// The turn is taken before the lock: whoever holds the lock never waits for a turn.
     pub(super) async fn give(&self, turn: Turn, fresh: bool) -> Result<Given, AuthError> {
+        let taken = Instant::now();
+        let held = self.0.held.clone().lock_owned().await;
+        if taken.elapsed() > STALE {
+            return Ok(Given::Stale);
+        }
+        if let Some(token) = self.0.valid(&held, fresh) {
+            return Ok(Given::Token(token, turn));
+        }
         let inside = self.0.clone();
         // In a task of its own: a renewal that is cut off between answer and disk would lock the service user out.
-        let given = tokio::spawn(async move { inside.give(turn, fresh).await });
-        given.await.unwrap_or(Err(AuthError::Ending))
+        let renewed = tokio::spawn(async move { inside.renew(held, turn).await });
+        renewed.await.unwrap_or(Err(AuthError::Ending))
     }
 
     /// The EMR has refused this token.
@@ -163,15 +176,18 @@ impl Tokens {
 }
 
 impl Inside {
-    async fn give(&self, turn: Turn, fresh: bool) -> Result<Given, AuthError> {
-        let mut held = self.held.lock().await;
-        if held.unkept.is_some() {
-            self.keep(&mut held).await?;
-        }
+    /// The access token, unless it is to be renewed.
+    fn valid(&self, held: &Held, fresh: bool) -> Option<Secret> {
         let now = self.clock.now_us();
         let until = |access: &Access| if fresh { access.expires_us } else { access.renew_us };
-        if let Some(access) = held.access.as_ref().filter(|access| now < until(access)) {
-            return Ok(Given::Token(access.token.clone(), turn));
+        held.access.as_ref().filter(|access| now < until(access)).map(|access| access.token.clone())
+    }
+
+    async fn renew(&self, mut held: OwnedMutexGuard<Held>, turn: Turn) -> Result<Given, AuthError> {
+        if held.unkept.is_some() {
+            // Nothing is asked for before what came last is on disk.
+            self.keep(&mut held).await?;
+            return Ok(Given::Stale);
         }
         held.access = None;
         let form = self.form(&held.credential)?;
@@ -225,6 +241,7 @@ impl Inside {
         match (writer, body.str("refresh_token")) {
             (Some(writer), Some(refresh)) => {
                 writer.refresh_token = Secret::new(refresh.to_owned());
+                held.access = None;
                 held.unkept = Some((writer.clone(), access));
                 self.keep(held).await
             }

@@ -155,6 +155,7 @@ impl Site {
                         shown = Some(token);
                         turn = unused;
                     }
+                    Given::Stale => continue,
                     Given::Renewed if renewals < RENEWALS_MAX => {
                         renewals += 1;
                         continue;

@@ -152,10 +152,15 @@ pub(crate) struct Delivery {
 
 impl Delivery {
     pub(crate) async fn start(house: House, emr: Arc<OpenEmr>, book: MemoryBook) -> Delivery {
+        Delivery::paced(house, emr, book, 500).await
+    }
+
+    /// At most so many calls per second.
+    pub(crate) async fn paced(house: House, emr: Arc<OpenEmr>, book: MemoryBook, count: u32) -> Delivery {
         let names = READ.into_iter().chain(["Location", "Procedure"]);
         let types = names.map(|name| r4().resource_by_name(name).unwrap()).collect();
         let rules = Rules(vec![Rule { types, filter: None, priority: PRIORITY }]);
-        let limits = vec![Limit { count: 500, window_us: 1_000_000 }];
+        let limits = vec![Limit { count, window_us: 1_000_000 }];
         let spec = Spec::new("openemr", rules, limits);
         let clock: Arc<dyn Clock> = house.clock.clone();
         let (dispatcher, _handle) = Dispatcher::start(book.clone(), spec, emr.clone(), clock, 1).await.unwrap();

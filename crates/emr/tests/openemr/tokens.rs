@@ -102,3 +102,22 @@ async fn a_lost_refresh_token_is_an_alarm_and_a_spare_takes_over() {
     assert!(delivery.emr.is_locked_out().await);
     assert_eq!(delivery.sim().records("Patient").len(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn those_who_wait_for_a_token_do_not_all_go_at_once_when_it_comes() {
+    let house = House::build(Profile::OpenEmr8).await;
+    let emr = Arc::new(house.connector(vec![house.writer().await]));
+    let before = house.sim.state().arrivals;
+    let delivery = Delivery::paced(house, emr, MemoryBook::default(), 4).await;
+    // The answer with the token takes longer than the window of the limit.
+    delivery.sim().set_faults(Faults { stall: 1.0, stall_ms: 1_500, ..Faults::default() });
+    for number in 0..8 {
+        delivery.put_soon(&format!("Patient/p{number}"), patient("Ito"));
+    }
+    delivery.settle().await;
+    let mut at_us: Vec<u64> =
+        delivery.sim().arrivals(before, usize::MAX).into_iter().map(|arrival| arrival.mono_us).collect();
+    at_us.sort_unstable();
+    let most = at_us.iter().map(|from| at_us.iter().filter(|at| (*from..from + 1_000_000).contains(at)).count()).max();
+    assert!(most <= Some(4), "{most:?} arrivals in one second");
+}
