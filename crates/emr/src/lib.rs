@@ -4,6 +4,7 @@ mod fhir_server;
 mod http;
 pub mod openemr;
 mod outcome;
+pub mod sync;
 mod turns;
 
 pub use fhir_server::{FhirServer, Mode};

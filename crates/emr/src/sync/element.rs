@@ -16,14 +16,30 @@ pub(super) enum Kind {
 #[derive(Clone, Debug)]
 pub(super) struct Element {
     pub(super) ty: TypeId,
-    pub(super) name: &'static str,
     pub(super) kind: Kind,
 }
 
 /// Datatypes whose parts depend on each other: a value without its unit, a code without its system.
 const WHOLE: [&str; 19] = [
-    "Age", "Annotation", "Attachment", "Coding", "Count", "Distance", "Dosage", "Duration", "Extension", "Money",
-    "Narrative", "Period", "Quantity", "Range", "Ratio", "Reference", "SampledData", "Signature", "Timing",
+    "Age",
+    "Annotation",
+    "Attachment",
+    "Coding",
+    "Count",
+    "Distance",
+    "Dosage",
+    "Duration",
+    "Extension",
+    "Money",
+    "Narrative",
+    "Period",
+    "Quantity",
+    "Range",
+    "Ratio",
+    "Reference",
+    "SampledData",
+    "Signature",
+    "Timing",
 ];
 
 /// Elements that are one: (type, name of the element that stands for all, the others).
@@ -41,14 +57,14 @@ impl Element {
     /// Of a member name; `_birthDate` and members that are not in the definitions are taken whole.
     pub(super) fn of(ty: TypeId, member: &str) -> Element {
         let defs = r4();
-        let Some(property) = defs.ty(ty).property(member) else { return Element { ty, name: "", kind: Kind::Whole } };
+        let Some(property) = defs.ty(ty).property(member) else { return Element { ty, kind: Kind::Whole } };
         let type_name = defs.ty(property.ty).name;
         let kind = match type_name {
             "CodeableConcept" => Kind::Concept,
             name if WHOLE.contains(&name) => Kind::Whole,
             _ => Kind::Object,
         };
-        Element { ty: property.ty, name: property.element.name, kind }
+        Element { ty: property.ty, kind }
     }
 
     pub(super) fn type_name(&self) -> &'static str {
@@ -61,7 +77,8 @@ pub(super) fn group_of(ty: TypeId, member: &str) -> String {
     let def = r4().ty(ty);
     let plain = member.strip_prefix('_').unwrap_or(member);
     let name = def.property(plain).map_or(plain, |property| property.element.name);
-    let together = TOGETHER.iter().find(|(of, first, others)| *of == def.name && (*first == name || others.contains(&name)));
+    let together =
+        TOGETHER.iter().find(|(of, first, others)| *of == def.name && (*first == name || others.contains(&name)));
     together.map_or(name, |(_, first, _)| first).to_owned()
 }
 

@@ -83,7 +83,8 @@ fn text<'a>(item: &'a Value, name: &str) -> Option<&'a str> {
 
 fn pair(item: &Value, first: &str, second: &str) -> Option<String> {
     let (first, second) = (text(item, first), text(item, second));
-    (first.is_some() || second.is_some()).then(|| format!("{}|{}", first.unwrap_or_default(), second.unwrap_or_default()))
+    (first.is_some() || second.is_some())
+        .then(|| format!("{}|{}", first.unwrap_or_default(), second.unwrap_or_default()))
 }
 
 fn reference(item: &Value) -> Option<String> {
@@ -92,7 +93,8 @@ fn reference(item: &Value) -> Option<String> {
 }
 
 fn concept(item: &Value) -> Option<String> {
-    let coding = item.get("coding").and_then(|list| items(list).first()).and_then(|coding| pair(coding, "system", "code"));
+    let coding =
+        item.get("coding").and_then(|list| items(list).first()).and_then(|coding| pair(coding, "system", "code"));
     coding.or_else(|| text(item, "text").map(str::to_owned))
 }
 

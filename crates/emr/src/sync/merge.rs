@@ -100,7 +100,8 @@ pub fn merge(
     theirs: &Value,
     decide: &dyn Fn(&Question<'_>) -> Winner,
 ) -> Merged {
-    let four = Four { base_ours: Some(&base.ours), base_theirs: Some(&base.theirs), ours: Some(ours), theirs: Some(theirs) };
+    let four =
+        Four { base_ours: Some(&base.ours), base_theirs: Some(&base.theirs), ours: Some(ours), theirs: Some(theirs) };
     let mut merger = Merger { decide, ours, theirs, top: String::new(), conflicts: Vec::new(), overruled: Vec::new() };
     let name = r4().ty(ty).name;
     let three = merger.object(ty, name, four);
@@ -253,7 +254,7 @@ impl Merger<'_> {
             (false, true) => return Three::both(theirs),
             (true, true) => {}
         }
-        let question = Question { element: &self.top, is_removal: ours.is_none() || theirs.is_none(), ours: self.ours, theirs: self.theirs };
+        let question = Question { element: &self.top, ours: self.ours, theirs: self.theirs };
         let winner = match (self.decide)(&question) {
             // One has removed what the other has changed: what is there stays.
             Winner::Union if ours.is_none() => Winner::Theirs,
@@ -307,3 +308,6 @@ fn only_adds(four: Four<'_>) -> bool {
         && base_theirs.iter().all(|code| theirs.contains(code))
         && !ours.iter().any(|(system, code)| clash(system, code))
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,7 +12,7 @@ pub fn overlay(kind: Kind, ty: TypeId, whole: &Value, before: &Value, after: &Va
     let base = Base { ours: before.clone(), theirs: before.clone() };
     let mut named = whole.clone();
     let name = (kind == Kind::OpenEmr).then(|| official_name(&named)).flatten();
-    let mut set_use = |resource: &mut Value, wanted: Option<Value>| {
+    let set_use = |resource: &mut Value, wanted: Option<Value>| {
         let Some(Value::Array(names)) = resource.get_mut("name") else { return };
         let name = name.and_then(|at| names.get_mut(at));
         match (name, wanted) {

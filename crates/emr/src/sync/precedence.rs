@@ -18,18 +18,33 @@ pub enum Winner {
 pub struct Question<'a> {
     /// The element of the resource in which it is, or that stands for its group: `name`, `value`.
     pub element: &'a str,
-    /// One side has removed what the other has changed.
-    pub is_removal: bool,
     pub ours: &'a Value,
     pub theirs: &'a Value,
 }
 
 /// The record of care: the EMR's.
 const CLINICAL: [&str; 21] = [
-    "AllergyIntolerance", "CarePlan", "CareTeam", "ClinicalImpression", "Composition", "Condition", "DiagnosticReport",
-    "Encounter", "EpisodeOfCare", "FamilyMemberHistory", "Goal", "ImagingStudy", "Immunization", "Medication",
-    "MedicationAdministration", "MedicationDispense", "MedicationRequest", "MedicationStatement", "Observation",
-    "Procedure", "ServiceRequest",
+    "AllergyIntolerance",
+    "CarePlan",
+    "CareTeam",
+    "ClinicalImpression",
+    "Composition",
+    "Condition",
+    "DiagnosticReport",
+    "Encounter",
+    "EpisodeOfCare",
+    "FamilyMemberHistory",
+    "Goal",
+    "ImagingStudy",
+    "Immunization",
+    "Medication",
+    "MedicationAdministration",
+    "MedicationDispense",
+    "MedicationRequest",
+    "MedicationStatement",
+    "Observation",
+    "Procedure",
+    "ServiceRequest",
 ];
 /// Who somebody is: the EMR's.
 const DEMOGRAPHICS: [&str; 8] =
@@ -67,7 +82,7 @@ mod tests {
     fn winner(name: &str, element: &str, ours: &str, theirs: &str) -> Winner {
         let ty = r4().resource_by_name(name).unwrap();
         let (ours, theirs) = (json!({ "status": ours }), json!({ "status": theirs }));
-        precedence(ty, &Question { element, is_removal: false, ours: &ours, theirs: &theirs })
+        precedence(ty, &Question { element, ours: &ours, theirs: &theirs })
     }
 
     #[test]

@@ -57,9 +57,11 @@ pub fn project(kind: Kind, ty: TypeId, resource: &Value, theirs: &Value) -> Valu
 fn openemr(name: &str, element: &str, value: &Value) -> Value {
     match (name, element) {
         ("Patient" | "Practitioner", "name") => official(items(value)),
-        (_, "identifier") => filtered(value, |one| {
-            text(one, "system").is_some_and(|system| OPENEMR_IDENTIFIERS.contains(&system))
-        }, |one| with(one, &["system", "value"])),
+        (_, "identifier") => filtered(
+            value,
+            |one| text(one, "system").is_some_and(|system| OPENEMR_IDENTIFIERS.contains(&system)),
+            |one| with(one, &["system", "value"]),
+        ),
         ("Patient" | "Practitioner" | "Organization", "telecom") => {
             filtered(value, has_column, |one| with(one, &["system", "value", "use"]))
         }
@@ -72,15 +74,19 @@ fn openemr(name: &str, element: &str, value: &Value) -> Value {
             Value::Array(first.into_iter().collect())
         }
         // Others than the patient are chosen by OpenEMR.
-        ("Appointment", "participant") => filtered(value, is_patient, |one| {
-            json!({ "actor": one.get("actor").map(|actor| with(actor, &["reference"])) })
-        }),
+        ("Appointment", "participant") => filtered(
+            value,
+            is_patient,
+            |one| json!({ "actor": one.get("actor").map(|actor| with(actor, &["reference"])) }),
+        ),
         (_, "subject" | "patient") => with(value, &["reference"]),
         (_, "code" | "medicationCodeableConcept" | "clinicalStatus") => {
             let codings = items(value.get("coding").unwrap_or(&Value::Null));
             match codings.is_empty() {
                 true => with(value, &["text"]),
-                false => json!({ "coding": codings.iter().map(|one| with(one, &["system", "code"])).collect::<Vec<_>>() }),
+                false => {
+                    json!({ "coding": codings.iter().map(|one| with(one, &["system", "code"])).collect::<Vec<_>>() })
+                }
             }
         }
         _ => value.clone(),
@@ -106,7 +112,8 @@ fn official(names: &[Value]) -> Value {
     let Some(chosen) = official_among(names).and_then(|at| names.get(at)) else { return Value::Null };
     let mut name = with(chosen, &["family"]);
     name.set("use", "official");
-    let given: Vec<Value> = chosen.get("given").map_or(&[][..], items).iter().take(OPENEMR_GIVEN_MAX).cloned().collect();
+    let given: Vec<Value> =
+        chosen.get("given").map_or(&[][..], items).iter().take(OPENEMR_GIVEN_MAX).cloned().collect();
     name.set("given", given);
     name.set("prefix", chosen.get("prefix").map_or(&[][..], items).iter().take(1).cloned().collect::<Vec<Value>>());
     Value::Array(vec![name])
