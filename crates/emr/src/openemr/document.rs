@@ -109,7 +109,7 @@ fn multipart(file: &File) -> Vec<u8> {
     [head.as_bytes(), &file.bytes, format!("\r\n--{BOUNDARY}--\r\n").as_bytes()].concat()
 }
 
-/// A message to the staff. No API shows messages: one whose answer is lost counts as sent, for the document is there.
+/// A message to the staff. No API shows messages, so that one of unknown fate is sent again: better twice than never.
 async fn tell(push: &Push<'_>, subject: &Subject, what: &str) -> Written<()> {
     let settings = &push.emr.settings;
     let name = &push.item.name;
@@ -121,13 +121,8 @@ async fn tell(push: &Push<'_>, subject: &Subject, what: &str) -> Written<()> {
         "groupname": settings.group.as_str(),
         "message_status": "New"
     });
-    match push.rest(Method::POST, &format!("/patient/{}/message", subject.pid), Some(&body)).await {
-        Ok(answer) if matches!(answer.status, 200 | 201) => Ok(()),
-        // Better twice than never.
-        Ok(answer) => Err(super::answer::unread(&answer)),
-        Err(Outcome::Unknown(_)) => Ok(()),
-        Err(other) => Err(other),
-    }
+    let answer = push.rest(Method::POST, &format!("/patient/{}/message", subject.pid), Some(&body)).await?;
+    if matches!(answer.status, 200 | 201) { Ok(()) } else { Err(super::answer::unread(&answer)) }
 }
 
 /// The attachment of a DocumentReference, or the resource as a text. Equal content has an equal name.

@@ -4,4 +4,5 @@ mod book;
 mod house;
 mod pull;
 mod push;
+mod storm;
 mod tokens;
