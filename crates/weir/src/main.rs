@@ -68,6 +68,11 @@ enum Command {
     },
     /// See and steer what the running server delivers to other systems.
     Outbox(cmd::outbox::Arguments),
+    /// Enrol at an EMR.
+    Emr {
+        #[command(subcommand)]
+        action: cmd::emr::Action,
+    },
     /// Print or check a configuration.
     Config {
         #[command(subcommand)]
@@ -99,6 +104,9 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         Command::Reference { page } => return cmd::reference::run(*page, Cli::command()),
         _ => {}
     }
+    if let Command::Emr { action } = &cli.command {
+        return cmd::emr::run(action);
+    }
     let config = config::load(cli.config.as_deref())?;
     wiring::log(&config);
     match &cli.command {
@@ -118,6 +126,8 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
             println!("weir {}", env!("CARGO_PKG_VERSION"));
             Ok(ExitCode::SUCCESS)
         }
-        Command::Config { .. } | Command::Reference { .. } => unreachable!("handled before the configuration is read"),
+        Command::Config { .. } | Command::Emr { .. } | Command::Reference { .. } => {
+            unreachable!("handled before the configuration is read")
+        }
     }
 }

@@ -3,6 +3,7 @@
 mod cli;
 mod log;
 mod online;
+mod openemr;
 mod outbox;
 mod phi;
 mod reference;

@@ -1,0 +1,89 @@
+//! Enrolment at an OpenEMR, deliveries to it with both credentials, and a restart that goes on with the rotated refresh token.
+
+use crate::support::{Server, run, weir};
+use emr_sim::{Options, Profile, Sim};
+use serde_json::json;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+fn until(what: &str, holds: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !holds() {
+        assert!(Instant::now() < deadline, "{what} does not happen");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn put(server: &Server, resource: &serde_json::Value) {
+    let path = format!("/{}/{}", resource["resourceType"].as_str().unwrap(), resource["id"].as_str().unwrap());
+    let answer = server.client().send("PUT", &path, &resource.to_string()).unwrap();
+    assert!(matches!(answer.status, 200 | 201), "{}", answer.json());
+}
+
+fn patient(family: &str) -> serde_json::Value {
+    json!({ "resourceType": "Patient", "id": "p", "name": [{ "use": "official", "family": family, "given": ["Aiko"] }],
+        "gender": "female", "birthDate": "1990-05-01" })
+}
+
+fn start(dir: &Path) -> Server {
+    Server::spawn(weir(dir).arg("serve").arg("--config").arg(dir.join("weir.toml")))
+}
+
+#[test]
+fn weir_enrols_at_an_openemr_and_delivers_to_it() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let sim = runtime.block_on(Sim::start(Options { profile: Profile::OpenEmr8, ..Options::default() })).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let url = format!("http://{}", sim.address());
+    let creds = dir.path().join("creds");
+    let creds = creds.to_str().unwrap();
+    let enrolled = run(dir.path(), &["emr", "enroll", "--url", &url, "--dir", creds]);
+    let text = String::from_utf8_lossy(&enrolled.stdout).into_owned();
+    assert!(enrolled.status.success(), "{}", String::from_utf8_lossy(&enrolled.stderr));
+    let password = dir.path().join("password");
+    std::fs::write(&password, "pass\n").unwrap();
+    let login = ["emr", "login", "--url", &url, "--dir", creds, "--user", "admin", "--password-file"];
+    let login = || weir(dir.path()).args(login).arg(&password).output().unwrap();
+    let early = login();
+    assert!(!early.status.success() && String::from_utf8_lossy(&early.stderr).contains("hint: has an administrator"));
+    for client in sim.clients() {
+        assert!(sim.approve(client["client_id"].as_str().unwrap()));
+    }
+    assert!(login().status.success());
+    let again = run(dir.path(), &["emr", "enroll", "--url", &url, "--dir", creds]);
+    assert!(!again.status.success(), "what is registered is not overwritten");
+
+    // The configuration is the one that enrolment has printed.
+    let (_, snippet) = text.split_once("[[destination]]").unwrap();
+    let settings = format!("[[destination]]{snippet}").replacen(
+        "per_second = 5",
+        "per_second = 50\nquiesce_s = 1\ntypes = [\"Patient\", \"Appointment\", \"Immunization\"]",
+        1,
+    );
+    std::fs::write(dir.path().join("weir.toml"), settings).unwrap();
+    let mut server = start(dir.path());
+    put(&server, &patient("Itoh"));
+    put(
+        &server,
+        &json!({ "resourceType": "Appointment", "id": "a", "status": "booked", "start": "2027-01-05T09:00:00Z",
+        "end": "2027-01-05T09:15:00Z", "participant": [{ "actor": { "reference": "Patient/p" }, "status": "accepted" }] }),
+    );
+    put(
+        &server,
+        &json!({ "resourceType": "Immunization", "id": "i", "status": "completed", "patient": { "reference": "Patient/p" },
+        "vaccineCode": { "coding": [{ "system": "http://hl7.org/fhir/sid/cvx", "code": "208" }] }, "occurrenceDateTime": "2027-01-05" }),
+    );
+    let counts = || sim.counts();
+    until("the patient, the appointment and the vaccination arrive", || {
+        counts().get("Patient") == Some(&1)
+            && counts().get("Appointment") == Some(&1)
+            && counts().get("message") == Some(&1)
+    });
+    // A refresh token works once: a process that dies must have kept the newest.
+    server.kill();
+    let server = start(dir.path());
+    put(&server, &patient("Sato"));
+    until("the change arrives", || sim.records("Patient")[0].body.to_string().contains("Sato"));
+    assert_eq!(counts().get("Patient"), Some(&1));
+    assert!(sim.max_in_window(Duration::from_secs(1)) <= 50);
+}
