@@ -32,6 +32,13 @@ pub struct Findings {
     pub windows: bool,
 }
 
+impl Findings {
+    /// Whether there was a patient to find out by. If not, the suite is to be run again before a sweep.
+    pub fn is_decided(&self) -> bool {
+        self.unknown_empties.is_some()
+    }
+}
+
 /// Half a day, a month, a year, ten, everything: where some patient is looked for.
 const LOOK_BACK_S: [i64; 5] = [43_200, 2_592_000, 31_536_000, 315_360_000, i64::MAX];
 

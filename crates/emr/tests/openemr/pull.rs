@@ -208,7 +208,9 @@ async fn everything_is_found(options: Options, faults: Faults) {
         patients.push(patient);
     }
     // The suite had nobody to find out by: it is run again.
+    assert!(!mirror.findings.is_decided());
     let mut mirror = Mirror { findings: mirror.emr.probe_suite(&mirror.turns).await.unwrap(), ..mirror };
+    assert!(mirror.findings.is_decided());
     let plan = mirror.emr.read_plan(&mirror.turns).await.unwrap();
     mirror.pull = Pull::new(mirror.emr.clone(), mirror.findings.clone(), &plan, &TYPES);
     mirror.house.sim.set_faults(faults);
