@@ -113,7 +113,8 @@ impl<B: Book> Dispatcher<B> {
             leased: now,
         };
         dispatcher.restore().await?;
-        Ok((dispatcher, Handle::new(status, commander)))
+        let gate = dispatcher.shared.gate.clone();
+        Ok((dispatcher, Handle::new(status, gate, commander)))
     }
 
     /// Runs until it is stopped ([`Handle::stop`]) or something makes it impossible to go on safely: 409 when another

@@ -192,8 +192,14 @@ impl Gate {
                     call.start();
                     return Some(call);
                 }
-                Err(Wait::Until(us)) => drop(tokio::time::timeout_at(self.steady.instant(us), changed).await),
-                Err(Wait::Change) => changed.await,
+                Err(Wait::Until(us)) => tokio::select! {
+                    _ = tokio::time::timeout_at(self.steady.instant(us), changed) => {}
+                    () = self.writer.closed() => return None,
+                },
+                Err(Wait::Change) => tokio::select! {
+                    () = changed => {}
+                    () = self.writer.closed() => return None,
+                },
             }
         }
     }
@@ -249,7 +255,7 @@ impl Drop for Call {
     }
 }
 
-/// The calls of one attempt: the first is taken already.
+/// The calls of one attempt, the first of which is taken already, or of somebody who reads.
 #[derive(Debug)]
 pub struct Calls {
     gate: Arc<Gate>,
@@ -259,6 +265,11 @@ pub struct Calls {
 impl Calls {
     pub(crate) fn new(gate: Arc<Gate>, first: Call) -> Calls {
         Calls { gate, first: Mutex::new(Some(first)) }
+    }
+
+    /// Calls of which none is taken yet.
+    pub(crate) fn waiting(gate: Arc<Gate>) -> Calls {
+        Calls { gate, first: Mutex::new(None) }
     }
 
     /// Waits until the next request may be made. Hold the answer until its response is read. `None`: the dispatcher ends.

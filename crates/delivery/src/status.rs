@@ -1,7 +1,7 @@
 //! What an operator sees of a destination, and what he may do.
 
 use crate::board::Board;
-use crate::gate::Gate;
+use crate::gate::{Calls, Gate};
 use crate::intent::{Intent, Problem, State};
 use crate::pace::Breaker;
 use crate::spec::Spec;
@@ -151,12 +151,18 @@ pub(crate) enum Command {
 #[derive(Clone, Debug)]
 pub struct Handle {
     status: Arc<Mutex<Status>>,
+    gate: Arc<Gate>,
     commands: mpsc::Sender<Command>,
 }
 
 impl Handle {
-    pub(crate) fn new(status: Arc<Mutex<Status>>, commands: mpsc::Sender<Command>) -> Handle {
-        Handle { status, commands }
+    pub(crate) fn new(status: Arc<Mutex<Status>>, gate: Arc<Gate>, commands: mpsc::Sender<Command>) -> Handle {
+        Handle { status, gate, commands }
+    }
+
+    /// Calls for reading from the same host: rate, windows, pause and breaker are one.
+    pub fn calls(&self) -> Calls {
+        Calls::waiting(self.gate.clone())
     }
 
     pub fn status(&self) -> Status {

@@ -1,7 +1,7 @@
 //! A simulated OpenEMR, the connector to it, and a dispatcher between them and a log in memory.
 
 use crate::book::MemoryBook;
-use delivery::{Async, Dispatcher, Limit, PRIORITY, Rule, Rules, Spec};
+use delivery::{Async, Dispatcher, Handle, Limit, PRIORITY, Rule, Rules, Spec};
 use emr::openemr::enroll::{Enrolment, Registered, reader_scopes, writer_scopes};
 use emr::openemr::{Credentials, Reader, Settings, Vault, VaultError, Writer};
 use emr::{OpenEmr, Spaced};
@@ -147,6 +147,7 @@ pub(crate) struct Delivery {
     pub(crate) house: House,
     pub(crate) emr: Arc<OpenEmr>,
     pub(crate) book: MemoryBook,
+    pub(crate) handle: Handle,
     task: JoinHandle<Result<(), engine::Error>>,
 }
 
@@ -163,8 +164,8 @@ impl Delivery {
         let limits = vec![Limit { count, window_us: 1_000_000 }];
         let spec = Spec::new("openemr", rules, limits);
         let clock: Arc<dyn Clock> = house.clock.clone();
-        let (dispatcher, _handle) = Dispatcher::start(book.clone(), spec, emr.clone(), clock, 1).await.unwrap();
-        Delivery { house, emr, book, task: tokio::spawn(dispatcher.run()) }
+        let (dispatcher, handle) = Dispatcher::start(book.clone(), spec, emr.clone(), clock, 1).await.unwrap();
+        Delivery { house, emr, book, handle, task: tokio::spawn(dispatcher.run()) }
     }
 
     pub(crate) fn sim(&self) -> &Sim {

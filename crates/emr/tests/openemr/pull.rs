@@ -1,6 +1,7 @@
 //! Everything in the EMR is pulled, and whatever happens to it there is found.
 
-use crate::house::House;
+use crate::book::MemoryBook;
+use crate::house::{Delivery, House};
 use delivery::Async;
 use emr::openemr::{Cursor, Findings, Known, KnownError, Mark, Paging, Pull, PullError, Step};
 use emr::{OpenEmr, Spaced};
@@ -18,6 +19,19 @@ const TYPES: [&str; 6] =
 
 #[derive(Debug, Default)]
 struct Marks(Mutex<BTreeMap<(String, String), Mark>>);
+
+impl Marks {
+    fn put(&self, step: &Step) {
+        let mut marks = self.0.lock().unwrap();
+        for (ty, id, mark) in &step.marks {
+            let key = (ty.clone(), id.clone());
+            match mark {
+                Some(mark) => drop(marks.insert(key, *mark)),
+                None => drop(marks.remove(&key)),
+            }
+        }
+    }
+}
 
 impl Known for Marks {
     fn marks<'a>(&'a self, ty: &'a str, ids: &'a [String]) -> Async<'a, Result<Vec<Option<Mark>>, KnownError>> {
@@ -88,18 +102,12 @@ impl Mirror {
     }
 
     fn apply(&mut self, step: Step) {
+        self.marks.put(&step);
         for pulled in step.pulled {
             let key = (pulled.ty, pulled.remote_id);
             match pulled.resource {
                 Some(resource) => drop(self.records.insert(key, serde_json::from_str(&resource.to_string()).unwrap())),
                 None => assert!(self.records.remove(&key).is_some(), "{key:?} goes twice"),
-            }
-        }
-        let mut marks = self.marks.0.lock().unwrap();
-        for (ty, id, mark) in step.marks {
-            match mark {
-                Some(mark) => drop(marks.insert((ty, id), mark)),
-                None => drop(marks.remove(&(ty, id))),
             }
         }
         self.cursor = serde_json::to_string(&step.cursor).unwrap();
@@ -280,4 +288,43 @@ async fn times_that_are_an_hour_wrong_lose_nothing() {
         edit_and_pull(&mut mirror).await;
         mirror.advance(minutes(120));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reading_and_writing_share_one_rate() {
+    let house = House::build(Profile::OpenEmr8).await;
+    let emr = Arc::new(house.connector(vec![house.writer().await]));
+    let before = house.sim.state().arrivals;
+    for number in 0..30 {
+        house.sim.insert(json!({ "resourceType": "Patient", "birthDate": format!("1990-05-{number:02}") }));
+    }
+    let delivery = Delivery::paced(house, emr.clone(), MemoryBook::default(), 20).await;
+    for number in 0..15 {
+        let body =
+            json!({ "name": [{ "family": "Ito", "given": ["Aiko"] }], "gender": "female", "birthDate": "1990-05-01" });
+        delivery.put_soon(&format!("Patient/p{number}"), body);
+    }
+    let calls = delivery.handle.calls();
+    let findings = emr.probe_suite(&calls).await.unwrap();
+    let plan = emr.read_plan(&calls).await.unwrap();
+    let pull = Pull::new(emr, findings, &plan, &["DocumentReference"]);
+    let (marks, mut cursor, mut pulled) = (Marks::default(), Cursor::default(), 0);
+    loop {
+        let step = pull.sweep(&cursor, &marks, &calls).await.unwrap();
+        pulled += step.pulled.len();
+        marks.put(&step);
+        if step.done {
+            break;
+        }
+        cursor = step.cursor;
+    }
+    delivery.settle().await;
+    assert!(pulled >= 30, "{pulled}");
+    let at_us: Vec<u64> =
+        delivery.sim().arrivals(before, usize::MAX).into_iter().map(|arrival| arrival.mono_us).collect();
+    let most = at_us.iter().map(|from| at_us.iter().filter(|at| (*from..from + 1_000_000).contains(at)).count()).max();
+    assert!(most <= Some(20), "{most:?} arrivals in one second");
+    // A dispatcher that has ended lets nobody call any more.
+    delivery.handle.stop().await;
+    while calls.next().await.is_some() {}
 }
