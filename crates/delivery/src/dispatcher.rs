@@ -28,6 +28,9 @@ const STEP: usize = 200;
 const ROWS: usize = 1_000;
 /// An intent without a row that lies this far behind gets one, so that the place in the log moves on.
 const BEHIND: u64 = 5_000;
+/// How many times the lookahead may be in memory while nothing of it can be sent: patients behind a dead letter must not stop
+/// the others.
+const STARVED_FACTOR: usize = 50;
 /// Signs of life of the lease when nothing else is written.
 const LEASE_EVERY: Duration = Duration::from_secs(10);
 /// Between two publications of the numbers.
@@ -135,7 +138,7 @@ impl<B: Book> Dispatcher<B> {
         self.keep_lease().await?;
         self.publish().await?;
         // Changes that wait to be planned, if there is room for them.
-        let more = self.more && self.board.len() < self.shared.spec.lookahead;
+        let more = self.more && self.has_room();
         while self.tasks.try_join_next().is_some() {}
         let gate = self.shared.gate.clone();
         tokio::select! {
@@ -208,7 +211,7 @@ impl<B: Book> Dispatcher<B> {
     async fn plan(&mut self) -> Result<(), Error> {
         let now = tokio::time::Instant::now();
         let due = self.more || now.duration_since(self.polled) >= POLL;
-        if !due || self.board.len() >= self.shared.spec.lookahead {
+        if !due || !self.has_room() {
             return Ok(());
         }
         self.polled = now;
@@ -224,6 +227,13 @@ impl<B: Book> Dispatcher<B> {
             self.shared.keep(rows, audit).await?;
         }
         self.write_overdue().await
+    }
+
+    fn has_room(&mut self) -> bool {
+        let now = self.shared.gate.steady.now_us();
+        let lookahead = self.shared.spec.lookahead;
+        let starved = self.board.next(now).is_none();
+        self.board.len() < if starved { lookahead * STARVED_FACTOR } else { lookahead }
     }
 
     async fn plan_one(&mut self, change: &Followed, rows: &mut Vec<StateChange>) -> Result<(), Error> {

@@ -33,6 +33,8 @@ struct Inner {
     arrivals: Vec<Instant>,
     random: u64,
     down: bool,
+    /// Refused for good while it is set.
+    refused: Option<String>,
     /// Contents that went backwards.
     backwards: usize,
 }
@@ -44,6 +46,14 @@ impl Emr {
 
     pub(crate) fn set_down(&self, down: bool) {
         self.inner.lock().unwrap().down = down;
+    }
+
+    pub(crate) fn refuse(&self, key: Option<&str>) {
+        self.inner.lock().unwrap().refused = key.map(str::to_owned);
+    }
+
+    fn refuses(&self, key: &str) -> bool {
+        self.inner.lock().unwrap().refused.as_deref() == Some(key)
     }
 
     pub(crate) fn entries(&self) -> Vec<Entry> {
@@ -149,6 +159,7 @@ enum Reply<T> {
 }
 
 enum Lost {
+    Never,
     Unknown,
     Refused(Problem, Option<Duration>),
 }
@@ -175,6 +186,9 @@ impl Destination for Connector {
             let _call = calls.next().await;
             let faults = self.0.faults;
             let sent = self.send(move |emr| {
+                if emr.refuses(&request.key) {
+                    return Reply::Lost(Lost::Never);
+                }
                 let dice = if faults { emr.dice(100) } else { 99 };
                 match dice {
                     0..2 => {
@@ -198,6 +212,7 @@ impl Destination for Connector {
                 Ok(None) => Outcome::Gone(Problem::new(404, "not there")),
                 Err(Lost::Refused(problem, after)) => Outcome::Retry { problem, after },
                 Err(Lost::Unknown) => Outcome::Unknown(Problem::new(0, "connection lost")),
+                Err(Lost::Never) => Outcome::Refused(Problem::new(422, "never")),
             }
         })
     }

@@ -45,3 +45,10 @@ fn no_call_is_made_outside_its_window() {
         run(&Story { seed, patients: 8, changes: 60, kills: 2, faults: true, windows: true, ..Story::default() });
     }
 }
+
+#[test]
+fn a_refused_patient_blocks_nobody_else_and_is_replayed() {
+    for seed in seeds().take(20) {
+        run(&Story { seed, patients: 8, changes: 150, refuse: true, ..Story::default() });
+    }
+}

@@ -24,6 +24,8 @@ pub(crate) struct Story {
     pub outage_s: u64,
     pub rate: u32,
     pub windows: bool,
+    /// One patient is refused until an operator replays it; many changes wait behind it.
+    pub(crate) refuse: bool,
 }
 
 impl Default for Story {
@@ -38,6 +40,7 @@ impl Default for Story {
             outage_s: 0,
             rate: 10,
             windows: false,
+            refuse: false,
         }
     }
 }
@@ -137,6 +140,9 @@ impl World {
         let mut spec = Spec::new("emr", rules, limits);
         spec.owner = node.name.clone();
         spec.concurrency = 8;
+        if self.story.refuse {
+            spec.lookahead = 5;
+        }
         if self.story.windows {
             spec.windows = Windows(vec![window()]);
         }
@@ -321,7 +327,32 @@ impl World {
             }
         }
         self.check_rate();
-        assert_eq!(self.nodes[0].book.tasks(), 0, "seed {seed}: nothing was refused");
+        let refused = usize::from(self.story.refuse);
+        assert_eq!(self.nodes[0].book.tasks(), refused, "seed {seed}: refused for good");
+    }
+
+    /// All but the refused patient and what waits behind it get there; then it is replayed.
+    async fn replay_what_is_refused(&mut self) {
+        let groups: HashMap<String, Option<String>> = self.nodes[0]
+            .book
+            .newest()
+            .into_iter()
+            .map(|newest| (format!("{}/{}", r4().ty(newest.resource.ty).name, newest.resource.id), newest.patient))
+            .collect();
+        let own = |missing: &&String| {
+            let key = missing.split(' ').next().unwrap_or_default();
+            key == "Appointment/a0" || groups[key].as_deref() == Some("Patient/p0")
+        };
+        sleep(Duration::from_secs(900)).await;
+        let missing = self.missing();
+        let of_others: Vec<&String> = missing.iter().filter(|missing| !own(missing)).collect();
+        assert!(of_others.is_empty(), "seed {}: behind another's dead letter: {of_others:?}", self.story.seed);
+        assert!(!missing.is_empty() && self.nodes[0].book.tasks() == 1);
+        self.emr.refuse(None);
+        let handle = self.handle.lock().unwrap().clone().expect("it runs");
+        let dead = handle.list(Some(delivery::State::Dead), 10).await.expect("it answers");
+        assert_eq!(dead.iter().map(|intent| intent.key.as_str()).collect::<Vec<_>>(), ["Patient/p0"]);
+        assert_eq!(handle.replay(None).await, Some(1));
     }
 
     fn check_rate(&self) {
@@ -375,6 +406,7 @@ async fn tell(story: &Story) -> Told {
     let mut told = Told::default();
     world.beginning();
     world.emr.set_down(story.outage_s > 0);
+    world.emr.refuse(story.refuse.then_some("Patient/p0"));
     (0..story.nodes).for_each(|at| world.start(at));
     let mut kills = story.kills;
     for n in 0..story.changes {
@@ -406,6 +438,9 @@ async fn tell(story: &Story) -> Told {
         while world.status().is_none_or(|status| status.breaker != "closed") {
             sleep(Duration::from_secs(1)).await;
         }
+    }
+    if story.refuse {
+        world.replay_what_is_refused().await;
     }
     let from = (Instant::now(), world.emr.arrivals().len());
     let status = world.status();

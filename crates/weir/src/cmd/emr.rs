@@ -54,7 +54,7 @@ pub(crate) enum Action {
 
 #[derive(Debug, Args)]
 pub(crate) struct Site {
-    /// The OpenEMR, such as https://emr.example.org, without /apis.
+    /// The OpenEMR, such as `https://emr.example.org`, without /apis.
     #[arg(long, value_name = "URL")]
     url: String,
     #[arg(long, default_value = "default")]
