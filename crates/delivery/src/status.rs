@@ -43,7 +43,7 @@ pub struct Status {
     /// Share of the allowed rate that health leaves.
     pub factor: f64,
     pub breaker: &'static str,
-    /// Seconds until the backlog is delivered at the allowed rate within the windows.
+    /// Seconds until the backlog is delivered at the allowed rate within the windows; `None` while it is paused or does not answer.
     pub eta_s: Option<f64>,
     /// When, and what, without content.
     pub last_problem: Option<(i64, Problem)>,
@@ -101,7 +101,8 @@ impl Status {
             Breaker::Open { .. } => "open",
             Breaker::HalfOpen => "half-open",
         };
-        self.eta_s = match self.paused {
+        // While it is down nobody knows for how long.
+        self.eta_s = match self.paused || breaker != Breaker::Closed {
             true => None,
             false => eta_s(self.depth as f64, self.allowed_per_s, &gate.windows(), self.as_of_us),
         };

@@ -78,7 +78,7 @@ pub(crate) fn run(config: &Config, arguments: &Arguments) -> Result<ExitCode> {
             config: api_config,
         };
         let (loaded, stop) = tokio::sync::oneshot::channel();
-        let serving = service.serve(async {
+        let serving = service.serve(|| (), async {
             // The sender is dropped when loading has failed or was all that was asked for.
             if stop.await.is_ok() {
                 serve::stop_signal().await;

@@ -25,7 +25,7 @@ pub(crate) fn run(config: &Config) -> Result<ExitCode> {
     runtime.block_on(async {
         let listener = bind(address).await?;
         let scheme = if tls.is_some() { "https" } else { "http" };
-        eprintln!("weir serves FHIR R4 at {scheme}://{}/fhir", listener.local_addr()?);
+        let ready = format!("weir serves FHIR R4 at {scheme}://{}/fhir", listener.local_addr()?);
         let delivering = Delivering::default();
         let metrics = Arc::new(api::Metrics::default().with(web::ops::Metrics(delivering.desk.clone())));
         let router = api::router(engine.clone(), api_config.clone(), metrics.clone());
@@ -34,7 +34,7 @@ pub(crate) fn run(config: &Config) -> Result<ExitCode> {
         let store = store.clone();
         let service =
             Service { listener, router, tls, data_dir, store, engine, metrics, delivering, config: api_config };
-        service.serve(stop_signal()).await
+        service.serve(|| eprintln!("{ready}"), stop_signal()).await
     })?;
     store.close();
     Ok(ExitCode::SUCCESS)
@@ -54,9 +54,10 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    /// Serves the network and the machine's own commands until `stop` completes.
-    pub(crate) async fn serve(self, stop: impl Future<Output = ()>) -> Result<()> {
+    /// Serves the network and the machine's own commands until `stop` completes. `ready` is called when both can be reached.
+    pub(crate) async fn serve(self, ready: impl FnOnce(), stop: impl Future<Output = ()>) -> Result<()> {
         let socket = control::bind(&self.data_dir)?;
+        ready();
         // Who can open the socket can read the files: there is nothing to prove.
         let local = api::Config { bearer_token: None, ..self.config.clone() };
         let (tell, told) = tokio::sync::watch::channel(());
