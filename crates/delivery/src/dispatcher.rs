@@ -73,8 +73,22 @@ struct Counted {
     coalesced: u64,
     failed: u64,
     last_problem: Option<(i64, Problem)>,
+    /// Changes of our types that are not planned yet, among those up to `up_to`.
+    unplanned: u64,
+    up_to: u64,
     /// When the numbers were published last.
     at: Option<tokio::time::Instant>,
+}
+
+impl Counted {
+    /// A change has been planned; `counts`: it is of our types.
+    fn planned(&mut self, seq: u64, counts: bool) {
+        if seq > self.up_to {
+            self.up_to = seq;
+        } else {
+            self.unplanned = self.unplanned.saturating_sub(u64::from(counts));
+        }
+    }
 }
 
 impl<B: Book> Dispatcher<B> {
@@ -171,6 +185,7 @@ impl<B: Book> Dispatcher<B> {
         let place = shared.book.state(&shared.spec.space("place"), "seq").await?;
         let place = place.and_then(|bytes| Some(u64::from_le_bytes(bytes.try_into().ok()?)));
         self.planned = place.unwrap_or(shared.spec.from_seq);
+        self.counted.up_to = self.planned;
         // Takes the lease; where it all began must not be asked again after a crash.
         shared.keep(vec![shared.place(self.planned)], Vec::new()).await?;
         let now = shared.gate.steady.now_us();
@@ -221,6 +236,8 @@ impl<B: Book> Dispatcher<B> {
         for change in &changes {
             self.plan_one(change, &mut rows).await?;
             self.planned = change.seq;
+            let counts = self.shared.spec.rules.takes_type(change.resource.ty);
+            self.counted.planned(change.seq, counts);
         }
         if !rows.is_empty() || self.superseded.len() > STEP {
             let audit = std::mem::take(&mut self.superseded);
@@ -461,7 +478,11 @@ impl<B: Book> Dispatcher<B> {
             return Ok(());
         }
         let types = self.shared.spec.rules.types();
-        let unplanned = self.shared.book.count_changes(self.planned, &types).await?;
+        // Only what has come since the last count: the whole of a long backlog is not counted again and again.
+        let (more, up_to) = self.shared.book.count_changes(self.counted.up_to, &types).await?;
+        self.counted.unplanned += more;
+        self.counted.up_to = self.counted.up_to.max(up_to);
+        let unplanned = self.counted.unplanned;
         self.counted.at = Some(tokio::time::Instant::now());
         let mut status = self.status.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         status.update(&self.shared.gate, &self.board, unplanned);

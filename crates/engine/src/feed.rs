@@ -47,8 +47,8 @@ impl Feed {
         Ok(changes.into_iter().map(followed).collect())
     }
 
-    /// Number of versions of `types` after `after`.
-    pub async fn count_changes(&self, after: u64, types: &[TypeId]) -> Result<u64, Error> {
+    /// Number of versions of `types` after `after`, and the newest change that was looked at.
+    pub async fn count_changes(&self, after: u64, types: &[TypeId]) -> Result<(u64, u64), Error> {
         Ok(self.tenant.count_changes(after, types).await?)
     }
 

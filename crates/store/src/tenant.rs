@@ -123,8 +123,8 @@ impl Tenant {
         self.embedded.shared.states(space, after, limit)
     }
 
-    /// How many versions of these types come after `after` in the change feed.
-    pub async fn count_changes(&self, after: Seq, types: &[TypeId]) -> Result<u64, StoreError> {
+    /// How many versions of these types come after `after` in the change feed, and the newest change that was looked at.
+    pub async fn count_changes(&self, after: Seq, types: &[TypeId]) -> Result<(u64, Seq), StoreError> {
         self.embedded.shared.count_changes(after, types)
     }
 

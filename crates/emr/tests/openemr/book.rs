@@ -81,9 +81,11 @@ impl Book for MemoryBook {
         Ok(self.0.lock().unwrap().log.iter().skip(after as usize).take(limit).cloned().collect())
     }
 
-    async fn count_changes(&self, after: u64, types: &[TypeId]) -> Result<u64, Error> {
+    async fn count_changes(&self, after: u64, types: &[TypeId]) -> Result<(u64, u64), Error> {
         let inside = self.0.lock().unwrap();
-        Ok(inside.log.iter().skip(after as usize).filter(|change| types.contains(&change.resource.ty)).count() as u64)
+        let counted =
+            inside.log.iter().skip(after as usize).filter(|change| types.contains(&change.resource.ty)).count();
+        Ok((counted as u64, inside.log.len() as u64))
     }
 
     async fn current(&self, ty: TypeId, id: &str) -> Result<Option<Followed>, Error> {
