@@ -1,11 +1,13 @@
 //! The loop of one destination: follows the change log, picks who is next, and starts attempts.
 
+mod plan;
+
 use crate::attempt::{After, BACKOFF_MAX_US, Shared};
 use crate::board::Board;
 use crate::book::Book;
 use crate::destination::Destination;
 use crate::gate::{Gate, Steady, Wait, WriteDown};
-use crate::intent::{Delivered, Intent, Problem, State};
+use crate::intent::{Intent, Problem, State};
 use crate::jitter::Random;
 use crate::limit::Limiter;
 use crate::pace::Sign;
@@ -14,23 +16,17 @@ use crate::spec::Spec;
 use crate::status::{Command, Handle, Status};
 use engine::{Error, Followed};
 use fhir::defs::r4;
+use plan::group_of;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use store::{AuditRecord, Clock, Op, StateChange};
+use store::{AuditRecord, Clock, StateChange};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 /// Between two looks at the change log when nothing else wakes the loop.
 const POLL: Duration = Duration::from_millis(100);
-/// Changes read at once.
-const STEP: usize = 200;
 /// Rows read at once on start.
 const ROWS: usize = 1_000;
-/// An intent without a row that lies this far behind gets one, so that the place in the log moves on.
-const BEHIND: u64 = 5_000;
-/// How many times the lookahead may be in memory while nothing of it can be sent: patients behind a dead letter must not stop
-/// the others.
-const STARVED_FACTOR: usize = 50;
 /// Signs of life of the lease when nothing else is written.
 const LEASE_EVERY: Duration = Duration::from_secs(10);
 /// Between two publications of the numbers.
@@ -220,89 +216,6 @@ impl<B: Book> Dispatcher<B> {
         let now = self.shared.gate.steady.now_us();
         let taken = current.and_then(|current| self.shared.spec.rules.takes(&current.resource, now));
         Ok(taken.unwrap_or(crate::rule::PRIORITY))
-    }
-
-    /// Reads on in the change log as long as there is room.
-    async fn plan(&mut self) -> Result<(), Error> {
-        let now = tokio::time::Instant::now();
-        let due = self.more || now.duration_since(self.polled) >= POLL;
-        if !due || !self.has_room() {
-            return Ok(());
-        }
-        self.polled = now;
-        let changes = self.shared.book.changes(self.planned, STEP).await?;
-        self.more = changes.len() == STEP;
-        let mut rows = Vec::new();
-        for change in &changes {
-            self.plan_one(change, &mut rows).await?;
-            self.planned = change.seq;
-            let counts = self.shared.spec.rules.takes_type(change.resource.ty);
-            self.counted.planned(change.seq, counts);
-        }
-        if !rows.is_empty() || self.superseded.len() > STEP {
-            let audit = std::mem::take(&mut self.superseded);
-            self.shared.keep(rows, audit).await?;
-        }
-        self.write_overdue().await
-    }
-
-    fn has_room(&mut self) -> bool {
-        let now = self.shared.gate.steady.now_us();
-        let lookahead = self.shared.spec.lookahead;
-        let starved = self.board.next(now).is_none();
-        self.board.len() < if starved { lookahead * STARVED_FACTOR } else { lookahead }
-    }
-
-    async fn plan_one(&mut self, change: &Followed, rows: &mut Vec<StateChange>) -> Result<(), Error> {
-        let shared = self.shared.clone();
-        let now = shared.gate.steady.now_us();
-        let Some(priority) = shared.spec.rules.takes(&change.resource, now) else { return Ok(()) };
-        let key = format!("{}/{}", r4().ty(change.resource.ty).name, change.resource.id);
-        if is_own_task(change) {
-            return Ok(());
-        }
-        if let Some(intent) = self.board.of_key(&key) {
-            let (no, state, sending) = (intent.no, intent.state, intent.sending);
-            if state == State::Dead && change.seq > sending {
-                // Somebody has changed what was refused.
-                self.board.update(no, revive);
-                rows.extend(self.board.get(no).map(|intent| shared.intent_row(intent)));
-            } else if state == State::InFlight {
-                if change.seq > sending {
-                    self.board.hold(no, change.seq);
-                }
-            } else if no != change.seq {
-                self.counted.coalesced += 1;
-                self.superseded.push(superseded(&shared.spec, change, &key, now));
-            }
-            return Ok(());
-        }
-        let known = prepare::delivered(&shared.book, &shared.spec, &key).await?;
-        if known.as_ref().is_some_and(|known| known.seq >= change.seq) {
-            return Ok(());
-        }
-        if change.resource.op == Op::Delete && known.is_none() {
-            return Ok(());
-        }
-        let group = group_of(change, known.as_ref(), &key);
-        self.board.add(Intent::new(change.seq, key, group, change.resource.last_updated_us), priority, false);
-        Ok(())
-    }
-
-    /// What waits long behind others of its patient gets a row.
-    async fn write_overdue(&mut self) -> Result<(), Error> {
-        let overdue = self.board.overdue(self.planned.saturating_sub(BEHIND), STEP);
-        // Those in flight are having theirs written.
-        let intents: Vec<&Intent> = overdue.iter().filter_map(|no| self.board.get(*no)).collect();
-        let waiting: Vec<&Intent> = intents.into_iter().filter(|intent| intent.state != State::InFlight).collect();
-        if waiting.is_empty() {
-            return Ok(());
-        }
-        let rows = waiting.iter().map(|intent| self.shared.intent_row(intent)).collect();
-        let written: Vec<u64> = waiting.iter().map(|intent| intent.no).collect();
-        self.shared.keep(rows, Vec::new()).await?;
-        written.into_iter().for_each(|no| self.board.written(no));
-        Ok(())
     }
 
     /// Starts what may start now; answers when to look again.
@@ -514,35 +427,6 @@ fn revive(intent: &mut Intent) {
     intent.state = State::Pending;
     intent.attempts = 0;
     intent.probes = 0;
-}
-
-/// Tasks about refused deliveries are for people here; delivering them could make more of them.
-fn is_own_task(change: &Followed) -> bool {
-    r4().ty(change.resource.ty).name == "Task"
-        && change
-            .resource
-            .json
-            .windows(crate::attempt::TASK_SYSTEM.len())
-            .any(|at| at == crate::attempt::TASK_SYSTEM.as_bytes())
-}
-
-fn group_of(change: &Followed, known: Option<&Delivered>, key: &str) -> String {
-    let known = known.map(|known| known.group.clone());
-    change.patient.clone().or(known).unwrap_or_else(|| key.to_owned())
-}
-
-fn superseded(spec: &Spec, change: &Followed, key: &str, now: i64) -> AuditRecord {
-    AuditRecord {
-        at_us: now,
-        interaction: "supersede".into(),
-        outcome: 0,
-        status: 200,
-        who: format!("delivery/{}", spec.name),
-        request_id: String::new(),
-        entity: format!("{key}/_history/{}", change.resource.version.saturating_sub(1)),
-        patient: change.patient.clone(),
-        query: None,
-    }
 }
 
 fn quota_max(spec: &Spec) -> usize {
