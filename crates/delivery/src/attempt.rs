@@ -264,6 +264,7 @@ fn signs(outcome: &Outcome) -> (Sign, Option<Duration>) {
     match outcome {
         Outcome::Done(_) | Outcome::Refused(_) | Outcome::Gone(_) => (Sign::Healthy, None),
         Outcome::Retry { problem, .. } if problem.status == 401 => (Sign::Unauthorised, None),
+        Outcome::Retry { problem, .. } if problem.status == 409 => (Sign::Healthy, None),
         // Not there in time for its probe: ours, not the destination's.
         Outcome::Retry { problem, after } => match problem.status {
             429 | 503 => (Sign::Strained, *after),

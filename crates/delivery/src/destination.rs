@@ -46,6 +46,22 @@ pub struct Item {
     pub related: Vec<(String, Remote)>,
     /// The business key that it carries there: the same at each attempt, never that of another resource.
     pub identifier: Identifier,
+    /// Our version whose content it is.
+    pub version: u64,
+}
+
+/// Looks at each item before a call is taken for it: data-quality rules, and what need not be sent.
+pub trait Check: Send + Sync + std::fmt::Debug {
+    fn check<'a>(&'a self, item: &'a Item) -> Async<'a, Result<Verdict, engine::Error>>;
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Send,
+    /// It is there already: what it would change came from there.
+    Nothing,
+    /// It would be refused there, or must not go: dead at once, with this text for people.
+    Refuse(Problem),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,7 +74,8 @@ pub struct Identifier {
 pub enum Outcome {
     /// It is there.
     Done(Remote),
-    /// Not written, for a reason that passes. `after`: what the destination asked for.
+    /// Not written, for a reason that passes. `after`: what the destination asked for. Status 409: the reason is on our side and
+    /// says nothing about the destination's health.
     Retry { problem: Problem, after: Option<Duration> },
     /// Not written, and never will be as it is.
     Refused(Problem),

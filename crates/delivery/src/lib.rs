@@ -24,7 +24,7 @@ mod window;
 pub use attempt::TASK_SYSTEM;
 pub use book::{Book, EngineBook};
 pub use desk::Desk;
-pub use destination::{Async, Destination, Found, Identifier, Item, Outcome};
+pub use destination::{Async, Check, Destination, Found, Identifier, Item, Outcome, Verdict};
 pub use dispatcher::Dispatcher;
 pub use gate::{Call, Calls};
 pub use intent::{Delivered, Intent, Problem, Remote, State};

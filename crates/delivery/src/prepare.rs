@@ -1,7 +1,7 @@
 //! What is sent: the newest version, with the ids of the destination in its references.
 
 use crate::book::Book;
-use crate::destination::{Identifier, Item};
+use crate::destination::{Identifier, Item, Verdict};
 use crate::intent::{Delivered, Intent, Problem, Remote};
 use crate::spec::Spec;
 use engine::{Error, Followed};
@@ -82,7 +82,15 @@ pub(crate) async fn prepare<B: Book>(book: &B, spec: &Spec, intent: &Intent) -> 
         remote,
         related,
         identifier: Identifier { system: spec.identifier_system.clone(), value: intent.key.replace('/', "-") },
+        version: current.resource.version,
     };
+    if let Some(check) = &spec.check {
+        match check.check(&item).await? {
+            Verdict::Send => {}
+            Verdict::Nothing => return Ok(Prepared::Nothing),
+            Verdict::Refuse(problem) => return Ok(Prepared::Refuse(problem)),
+        }
+    }
     let (seq, version) = (current.seq, current.resource.version);
     Ok(Prepared::Send(Box::new(Sending { item, seq, patient: current.patient, version, hash })))
 }

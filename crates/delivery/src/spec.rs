@@ -1,8 +1,10 @@
 //! The settings of one destination.
 
+use crate::destination::Check;
 use crate::limit::Limit;
 use crate::rule::Rules;
 use crate::window::Windows;
+use std::sync::Arc;
 use std::time::Duration;
 
 #[derive(Debug)]
@@ -26,6 +28,8 @@ pub struct Spec {
     pub lookahead: usize,
     /// Changes up to this one are not delivered: the state when the destination was set up.
     pub from_seq: u64,
+    /// Asked before each item that is sent.
+    pub check: Option<Arc<dyn Check>>,
 }
 
 impl Spec {
@@ -43,6 +47,7 @@ impl Spec {
             lease: Duration::from_secs(30),
             lookahead: 10_000,
             from_seq: 0,
+            check: None,
         }
     }
 

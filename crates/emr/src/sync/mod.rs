@@ -8,11 +8,13 @@ mod element;
 mod key;
 mod merge;
 mod overlay;
+mod pair;
 mod precedence;
 mod project;
 
 pub use canonical::canonical;
 pub use merge::{Base, Conflict, Merged, Overruled, merge};
 pub use overlay::overlay;
+pub use pair::{Incoming, Outgoing, Pair};
 pub use precedence::{Question, Winner, precedence};
 pub use project::{Kind, project};

@@ -50,7 +50,27 @@ pub fn project(kind: Kind, ty: TypeId, resource: &Value, theirs: &Value) -> Valu
         Kind::Fhir => (element.clone(), value.clone()),
         Kind::OpenEmr => (element.clone(), openemr(name, element, value)),
     });
-    canonical(&Value::Object(members.collect()))
+    plain_references(canonical(&Value::Object(members.collect())))
+}
+
+/// What a reference says beside its target is decoration that comes and goes.
+fn plain_references(value: Value) -> Value {
+    match value {
+        Value::Array(items) => Value::Array(items.into_iter().map(plain_references).collect()),
+        Value::Object(members) => {
+            let target = members.iter().find(|(name, member)| name == "reference" && member.as_str().is_some());
+            match target.cloned() {
+                Some((name, target)) => {
+                    let id = target.as_str().and_then(|text| Some(text.split_once("/_history/")?.0.to_owned()));
+                    Value::Object(vec![(name, id.map_or(target, Value::String))])
+                }
+                None => {
+                    Value::Object(members.into_iter().map(|(name, member)| (name, plain_references(member))).collect())
+                }
+            }
+        }
+        scalar => scalar,
+    }
 }
 
 /// What OpenEMR keeps of one element.

@@ -1,0 +1,4 @@
+//! Two-way synchronisation: random histories of edits on both sides over the pure core, and the real engine and dispatcher over
+//! a small EMR.
+
+mod history;
