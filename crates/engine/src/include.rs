@@ -93,8 +93,14 @@ struct Gathering<'a> {
 impl Gathering<'_> {
     async fn round(&mut self, includes: impl Iterator<Item = &Include>, frontier: &[Stored]) -> Result<(), Error> {
         for include in includes {
-            let params = reference_params(include);
+            let mut params = reference_params(include);
             if include.reverse {
+                // `Source:*` has many that cannot point to what was found.
+                let types: BTreeSet<TypeId> = frontier.iter().map(|stored| stored.ty).collect();
+                params.retain(|param| {
+                    let targets = &defs::r4().param(*param).targets;
+                    targets.is_empty() || targets.iter().any(|target| types.contains(target))
+                });
                 self.referring(include, &params, frontier).await?;
             } else {
                 self.referred(include, &params, frontier).await?;

@@ -1,22 +1,29 @@
 //! The format number of a data directory or backup, and names that survive a power cut.
 
 use crate::StoreError;
-use crate::embedded::FORMAT;
+use crate::embedded::{FORMAT, FORMAT_OLDEST};
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 
-/// Whether this build reads and writes the format of `dir`.
-pub(crate) fn check(dir: &Path) -> Result<(), StoreError> {
+/// The format of `dir`, if this build opens it.
+pub(crate) fn check(dir: &Path) -> Result<u32, StoreError> {
     let path = dir.join("FORMAT");
     let text = std::fs::read_to_string(&path)
         .map_err(|error| StoreError::Io(format!("cannot read {}: {error}", path.display())))?;
-    accept(text.trim().parse().unwrap_or(0))
+    let found = text.trim().parse().unwrap_or(0);
+    accept(found)?;
+    Ok(found)
 }
 
-/// Whether this build reads and writes format `found`.
+/// Opens `dir` for this build: from then on no older one does.
+pub(crate) fn take_over(dir: &Path) -> Result<(), StoreError> {
+    if check(dir)? < FORMAT { write(dir) } else { Ok(()) }
+}
+
+/// Whether this build opens format `found`.
 pub(crate) fn accept(found: u32) -> Result<(), StoreError> {
-    if found == FORMAT {
+    if (FORMAT_OLDEST..=FORMAT).contains(&found) {
         return Ok(());
     }
     let hint =

@@ -56,7 +56,7 @@ impl Store {
             Err(TryLockError::Error(error)) => return Err(io("lock", error)),
         }
         if dir.join("FORMAT").exists() {
-            format::check(dir)?;
+            format::take_over(dir)?;
         } else {
             format::write(dir)?;
         }

@@ -8,7 +8,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// A tenant's data. Cheap to clone. Methods are asynchronous because an engine behind a network will be; the embedded
-/// engine answers reads at once, on the caller's thread.
+/// engine answers reads at once, on the caller's thread. A search that may take long lets other tasks of a multi-threaded runtime go
+/// on elsewhere.
 #[derive(Clone)]
 pub struct Tenant {
     pub(crate) embedded: Arc<Embedded>,
@@ -49,16 +50,19 @@ impl Tenant {
     }
 
     pub async fn search(&self, request: &SearchRequest<'_>) -> Result<SearchPage, StoreError> {
-        crate::search::search(&self.embedded.shared, request)
+        let shared = &self.embedded.shared;
+        let is_long = crate::search::may_take_long(shared, request.types, request.filter, request.sort);
+        aside(is_long, || crate::search::search(shared, request))
     }
 
     pub async fn count(&self, types: &[TypeId], filter: &Filter) -> Result<u64, StoreError> {
-        crate::search::count(&self.embedded.shared, types, filter)
+        let shared = &self.embedded.shared;
+        aside(crate::search::may_take_long(shared, types, filter, &[]), || crate::search::count(shared, types, filter))
     }
 
     /// How a search would be executed, with the number of candidates at each step.
     pub async fn explain(&self, types: &[TypeId], filter: &Filter) -> Result<String, StoreError> {
-        crate::search::explain(&self.embedded.shared, types, filter)
+        aside(true, || crate::search::explain(&self.embedded.shared, types, filter))
     }
 
     /// Records accesses that write nothing else. They are on disk after 100 ms at the latest, at once at close.
@@ -153,4 +157,14 @@ impl Tenant {
     pub fn compact(&self) -> Result<u64, StoreError> {
         self.embedded.shared.compact()
     }
+}
+
+/// Runs `work` here. Where it may take long and the runtime has other threads, they take over what else waits for this one: that costs
+/// some ten microseconds, which short work must not pay.
+fn aside<T>(is_long: bool, work: impl FnOnce() -> T) -> T {
+    let has_others = || {
+        let runtime = tokio::runtime::Handle::try_current();
+        runtime.is_ok_and(|runtime| runtime.runtime_flavor() == tokio::runtime::RuntimeFlavor::MultiThread)
+    };
+    if is_long && has_others() { tokio::task::block_in_place(work) } else { work() }
 }

@@ -22,14 +22,19 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// `base` is a FHIR base such as `https://fhir.example.org/fhir`; `token_file` holds a bearer token.
-    pub(crate) fn remote(base: &str, token_file: Option<&Path>) -> Result<Client> {
+    /// `base` is a FHIR base such as `https://fhir.example.org/fhir`; `token_file` holds a bearer token, `ca_file` certificates
+    /// in PEM that are trusted besides the system's.
+    pub(crate) fn remote(base: &str, token_file: Option<&Path>, ca_file: Option<&Path>) -> Result<Client> {
         let is_http = base.starts_with("http://") || base.starts_with("https://");
         anyhow::ensure!(is_http, "{base} is no address of a FHIR server\nhint: such as http://127.0.0.1:8080/fhir");
         let read =
             |path: &Path| std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()));
         let authorization = token_file.map(read).transpose()?.map(|token| format!("Bearer {}", token.trim()));
-        let http = reqwest::Client::builder().connect_timeout(CONNECT_TIMEOUT).build()?;
+        let mut http = reqwest::Client::builder().connect_timeout(CONNECT_TIMEOUT);
+        if let Some(path) = ca_file {
+            http = http.tls_certs_merge(authorities(path)?);
+        }
+        let http = http.build()?;
         Ok(Client { http, base: base.trim_end_matches('/').to_owned(), authorization })
     }
 
@@ -92,6 +97,18 @@ impl Client {
         }
         unreachable!("the last attempt returns")
     }
+}
+
+/// The certificates in a PEM file.
+fn authorities(path: &Path) -> Result<Vec<reqwest::Certificate>> {
+    let text = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let certificates = reqwest::Certificate::from_pem_bundle(&text).unwrap_or_default();
+    anyhow::ensure!(
+        !certificates.is_empty(),
+        "{} holds no certificate\nhint: a PEM file has lines with BEGIN CERTIFICATE",
+        path.display()
+    );
+    Ok(certificates)
 }
 
 /// What an OperationOutcome says, or the start of a text.

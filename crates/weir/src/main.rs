@@ -107,7 +107,11 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
     if let Command::Emr { action } = &cli.command {
         return cmd::emr::run(action);
     }
-    let config = config::load(cli.config.as_deref())?;
+    let mut config = config::load(cli.config.as_deref())?;
+    if matches!(cli.command, Command::Demo(_)) && !config.log.is_level_given {
+        // A line for each request would hide what a demo has to say.
+        config.log.level = "warn".into();
+    }
     wiring::log(&config);
     match &cli.command {
         Command::Serve => cmd::serve::run(&config),

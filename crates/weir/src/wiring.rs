@@ -23,7 +23,8 @@ impl Clock for SystemClock {
 }
 
 pub(crate) fn log(config: &Config) {
-    let filter = tracing_subscriber::EnvFilter::try_new(&config.log.level).unwrap_or_else(|_| "info".into());
+    // Checked with the configuration.
+    let filter = tracing_subscriber::EnvFilter::new(&config.log.level);
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let builder = builder.with_ansi(std::io::stderr().is_terminal());
     // A second initialisation, as tests do it, changes nothing.

@@ -86,6 +86,10 @@ async fn includes_go_forward_backward_and_on() {
     assert_eq!(included(&world.search("Observation", query).await.unwrap()), ["p", "d"]);
     let backward = world.search("Patient", "_id=p&_revinclude=Observation:subject").await.unwrap();
     assert_eq!((ids(&backward), included(&backward)), (vec!["p"], vec!["o"]));
+    let everything = world.search("Patient", "_id=p&_revinclude=*").await.unwrap();
+    assert_eq!((ids(&everything), included(&everything)), (vec!["p"], vec!["o"]));
+    let practitioner = world.search("Practitioner", "_id=d&_revinclude=*&_revinclude:iterate=*").await.unwrap();
+    assert_eq!(included(&practitioner), ["p", "o", "l"], "who refers to the practitioner, and who to those");
     let small = World::with(Options { includes_max: 1, ..Options::default() });
     fill(&small).await;
     let cut = small.search("Observation", "_include=Observation:subject").await.unwrap();

@@ -104,7 +104,7 @@ fn pair(
     };
     match head {
         "_include" | "_revinclude" => {
-            query.includes.push(include::include(context, head == "_revinclude", modifier, value)?);
+            query.includes.extend(include::includes(context, head == "_revinclude", modifier, value)?);
             return Ok(());
         }
         "_type" if context.resource.is_none() => return Ok(()),

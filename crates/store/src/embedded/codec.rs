@@ -6,6 +6,7 @@ use parking_lot::RwLock;
 use seal::DataKey;
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use zstd::bulk::{Compressor, Decompressor};
 use zstd::dict::{DecoderDictionary, EncoderDictionary};
 
@@ -73,6 +74,18 @@ pub(crate) struct Codec {
     pub(crate) numbers: TypeNumbers,
     /// All dictionaries by number, and the newest of each type.
     dictionaries: RwLock<(HashMap<i64, Dictionary>, HashMap<i64, Dictionary>)>,
+    /// Bodies up to this change may be bound as in format 1.
+    pub(crate) format_1_until: AtomicU64,
+}
+
+/// The row of a body.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place<'a> {
+    pub(crate) ty: i64,
+    pub(crate) id: &'a [u8],
+    pub(crate) version: u64,
+    pub(crate) op: i64,
+    pub(crate) splice: i64,
 }
 
 impl std::fmt::Debug for Codec {
@@ -83,7 +96,7 @@ impl std::fmt::Debug for Codec {
 
 impl Codec {
     pub(crate) fn new(tenant: String, key: DataKey, numbers: TypeNumbers) -> Codec {
-        Codec { tenant, key, numbers, dictionaries: RwLock::default() }
+        Codec { tenant, key, numbers, dictionaries: RwLock::default(), format_1_until: AtomicU64::new(0) }
     }
 
     /// Makes `dictionary` the newest of type number `ty`.
@@ -97,39 +110,52 @@ impl Codec {
         self.dictionaries.read().1.get(&ty).map_or(0, |dictionary| dictionary.n)
     }
 
-    /// What a stored body is bound to: moving it to another place makes it unreadable.
-    fn aad(&self, ty: i64, id: &[u8], version: u64) -> Vec<u8> {
-        let mut aad = Vec::with_capacity(self.tenant.len() + id.len() + 24);
+    /// What a stored body is bound to: moving it to another place, or changing what the row says of it, makes it unreadable.
+    fn aad(&self, place: &Place<'_>) -> Vec<u8> {
+        let mut aad = Vec::with_capacity(self.tenant.len() + place.id.len() + 40);
         aad.extend_from_slice(self.tenant.as_bytes());
+        // Format 1 has a 0 here, so that neither is ever taken for the other.
+        aad.push(1);
+        for number in [place.ty, place.op, place.splice] {
+            aad.extend_from_slice(&number.to_le_bytes());
+        }
+        aad.extend_from_slice(&place.version.to_le_bytes());
+        aad.extend_from_slice(place.id);
+        aad
+    }
+
+    /// As format 1 bound bodies.
+    fn aad_1(&self, place: &Place<'_>) -> Vec<u8> {
+        let mut aad = self.tenant.clone().into_bytes();
         aad.push(0);
-        aad.extend_from_slice(&ty.to_le_bytes());
-        aad.extend_from_slice(&version.to_le_bytes());
-        aad.extend_from_slice(id);
+        aad.extend_from_slice(&place.ty.to_le_bytes());
+        aad.extend_from_slice(&place.version.to_le_bytes());
+        aad.extend_from_slice(place.id);
         aad
     }
 
     /// The number of the dictionary used (0 = none) and the sealed bytes.
-    pub(crate) fn encode(&self, ty: i64, id: &[u8], version: u64, body: &[u8]) -> Result<(i64, Vec<u8>), StoreError> {
+    pub(crate) fn encode(&self, place: &Place<'_>, body: &[u8]) -> Result<(i64, Vec<u8>), StoreError> {
         if body.is_empty() {
             return Ok((0, Vec::new()));
         }
-        let dictionary = self.dictionaries.read().1.get(&ty).copied();
+        let dictionary = self.dictionaries.read().1.get(&place.ty).copied();
         let packed = compress(dictionary, body)?;
-        Ok((dictionary.map_or(0, |dictionary| dictionary.n), self.key.seal(&self.aad(ty, id, version), &packed)))
+        Ok((dictionary.map_or(0, |dictionary| dictionary.n), self.key.seal(&self.aad(place), &packed)))
     }
 
-    pub(crate) fn decode(
-        &self,
-        ty: i64,
-        id: &[u8],
-        version: u64,
-        dict: i64,
-        sealed: &[u8],
-    ) -> Result<Vec<u8>, StoreError> {
+    /// `seq`: of the row.
+    pub(crate) fn decode(&self, seq: u64, place: &Place<'_>, dict: i64, sealed: &[u8]) -> Result<Vec<u8>, StoreError> {
         if sealed.is_empty() {
             return Ok(Vec::new());
         }
-        let packed = self.key.open(&self.aad(ty, id, version), sealed)?;
+        let packed = match self.key.open(&self.aad(place), sealed) {
+            // A body of format 2 does not open as one of format 1, whatever the number in the file says.
+            Err(_) if seq <= self.format_1_until.load(Ordering::Relaxed) => {
+                self.key.open(&self.aad_1(place), sealed)?
+            }
+            other => other?,
+        };
         let dictionary = match dict {
             0 => None,
             n => Some(

@@ -1,6 +1,6 @@
 //! The caller's half of a commit: compress and seal, then wait for the writer.
 
-use super::codec::id_to_disk;
+use super::codec::{Place, id_to_disk};
 use super::kv::state_place;
 use super::writer::{Message, PreparedBatch, PreparedClaim, PreparedMessage, PreparedState, PreparedWrite};
 use super::{Shared, codec};
@@ -55,7 +55,10 @@ impl Shared {
     fn prepare_write(&self, write: Write) -> Result<PreparedWrite, StoreError> {
         let ty_disk = self.codec.numbers.disk(write.ty);
         let id = id_to_disk(&write.id);
-        let (dict, body) = self.codec.encode(ty_disk, &id, write.expected + 1, &write.body)?;
+        let splice = codec::splice_to_disk(write.splice);
+        let place =
+            Place { ty: ty_disk, id: &id, version: write.expected + 1, op: codec::op_to_disk(write.op), splice };
+        let (dict, body) = self.codec.encode(&place, &write.body)?;
         Ok(PreparedWrite {
             ty: write.ty,
             ty_disk,
@@ -63,7 +66,7 @@ impl Shared {
             id_text: write.id,
             op: write.op,
             expected: write.expected,
-            splice: codec::splice_to_disk(write.splice),
+            splice,
             dict,
             body,
             entries: write.entries,

@@ -16,7 +16,7 @@ mod training;
 mod writer;
 
 pub(crate) use backup::restore;
-pub(crate) use schema::FORMAT;
+pub(crate) use schema::{FORMAT, FORMAT_OLDEST};
 pub(crate) use writer::Applied;
 
 use crate::index::Index;
@@ -155,6 +155,7 @@ impl Embedded {
         let key = data_key(&connection, &options.master_key)?;
         let defs = fhir::defs::r4();
         let codec = Codec::new(tenant.0.clone(), key, type_numbers(&connection, defs)?);
+        codec.format_1_until.store(schema::format_1_until(&connection)?, Ordering::Relaxed);
         load_dictionaries(&connection, &codec)?;
         let last: Option<(u64, i64)> = connection
             .query_row("SELECT seq, at_us FROM log ORDER BY seq DESC LIMIT 1", [], |row| Ok((row.get(0)?, row.get(1)?)))

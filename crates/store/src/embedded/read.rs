@@ -1,7 +1,7 @@
 //! Reading versions, the change feed, and what the index lacks after a start.
 
 use super::Shared;
-use super::codec::{id_from_disk, id_to_disk, op_from_disk, splice_from_disk};
+use super::codec::{Place, id_from_disk, id_to_disk, op_from_disk, splice_from_disk};
 use super::writer::Applied;
 use crate::{Op, Seq, StoreError, Stored};
 use fhir::defs::TypeId;
@@ -27,16 +27,18 @@ impl Shared {
                 .map_err(|_| StoreError::Unseal("column is damaged".into()))
         };
         let id = blob(2)?;
-        let body = self.codec.decode(ty_disk, id, version, row.get(7)?, blob(8)?)?;
+        let (seq, op, splice) = (row.get(0)?, row.get(4)?, row.get(6)?);
+        let place = Place { ty: ty_disk, id, version, op, splice };
+        let body = self.codec.decode(seq, &place, row.get(7)?, blob(8)?)?;
         Ok(Stored {
-            seq: row.get(0)?,
+            seq,
             ty: self.codec.numbers.ty(ty_disk)?,
             id: id_from_disk(id),
             version,
             at_us: row.get(5)?,
-            op: op_from_disk(row.get(4)?),
+            op: op_from_disk(op),
             body,
-            splice: splice_from_disk(row.get(6)?),
+            splice: splice_from_disk(splice),
         })
     }
 

@@ -1,12 +1,17 @@
 //! The tables of one tenant's file, and how a connection to it is opened.
 
 use crate::StoreError;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, OptionalExtension};
 use std::path::Path;
 use std::time::Duration;
 
-/// Format of the directory and its files. A build reads and writes exactly one.
-pub(crate) const FORMAT: u32 = 1;
+/// Format of the directory and its files. A build writes exactly one.
+///
+/// 2: bodies are bound to what was done and to where version and time are put in, too. Files of format 1 become files of format 2 when
+/// they are opened; their bodies stay as they are until `weir doctor --compact`.
+pub(crate) const FORMAT: u32 = 2;
+/// The oldest format that is opened.
+pub(crate) const FORMAT_OLDEST: u32 = 1;
 
 /// `log` is the truth: every version of every resource, in commit order. Everything else can be derived from it or is
 /// state of its own (claims, counters, queues, kept state, blobs, audit).
@@ -36,11 +41,27 @@ CREATE TABLE IF NOT EXISTS idx_block (seg INTEGER NOT NULL, no INTEGER NOT NULL,
 CREATE TABLE IF NOT EXISTS idx_state (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 ";
 
-/// Notes the format in a new file, and refuses a file of another one: it may have been moved here alone.
+/// Notes the format in a new file, takes an older file over, and refuses a newer one: it may have been moved here alone.
 pub(super) fn check_format(connection: &Connection) -> Result<(), StoreError> {
     connection.execute("INSERT OR IGNORE INTO meta VALUES ('format', ?1)", [FORMAT])?;
     let found = connection.query_row("SELECT value FROM meta WHERE name = 'format'", [], |row| row.get(0))?;
-    crate::format::accept(found)
+    crate::format::accept(found)?;
+    if found < FORMAT {
+        let transaction = connection.unchecked_transaction()?;
+        transaction.execute(
+            "INSERT INTO meta SELECT 'format_1_until', coalesce(max(seq), 0) FROM log WHERE true ON CONFLICT DO NOTHING",
+            [],
+        )?;
+        transaction.execute("UPDATE meta SET value = ?1 WHERE name = 'format'", [FORMAT])?;
+        transaction.commit()?;
+    }
+    Ok(())
+}
+
+/// The last change whose body may be bound as in format 1; 0 when none is.
+pub(super) fn format_1_until(connection: &Connection) -> Result<u64, StoreError> {
+    let sql = "SELECT value FROM meta WHERE name = 'format_1_until'";
+    Ok(connection.query_row(sql, [], |row| row.get(0)).optional()?.unwrap_or(0))
 }
 
 /// How long a connection waits for the lock of another one of this process.

@@ -1,10 +1,11 @@
 //! Compression dictionaries: trained from a type's own bodies once there are enough of them.
 
 use super::Shared;
-use super::codec::Dictionary;
+use super::codec::{Dictionary, Place, id_to_disk, op_to_disk, splice_to_disk};
 use super::read::COLUMNS;
 use crate::StoreError;
 use rusqlite::params;
+use std::sync::atomic::Ordering;
 
 /// Bodies that make a useful sample.
 const SAMPLES_MIN: u64 = 400;
@@ -45,10 +46,15 @@ fn train(shared: &Shared, ty: i64) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Re-encodes every body that was written before its type had its newest dictionary. Answers how many.
+/// Re-encodes every body that was written before its type had its newest dictionary, or as in format 1. Answers how many.
 pub(super) fn recode(shared: &std::sync::Arc<Shared>) -> Result<u64, StoreError> {
     train_due(shared)?;
-    let types: Vec<i64> = shared.index().counts().into_iter().map(|(ty, _)| shared.codec.numbers.disk(ty)).collect();
+    let until = shared.codec.format_1_until.load(Ordering::Relaxed);
+    // Also those of which everything is deleted by now: their history is read, too.
+    let types: Vec<i64> = shared.reading(|connection| {
+        let mut select = connection.prepare("SELECT DISTINCT ty FROM log")?;
+        Ok(select.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
+    })?;
     let mut recoded = 0;
     for ty in types {
         let newest = shared.codec.newest_dictionary(ty);
@@ -57,13 +63,15 @@ pub(super) fn recode(shared: &std::sync::Arc<Shared>) -> Result<u64, StoreError>
             let owner = shared.clone();
             let (last, count) = shared.writing(move |connection| {
                 let sql = format!(
-                    "SELECT {COLUMNS} FROM log WHERE ty = ?1 AND seq > ?2 AND dict <> ?3 AND op < 2 ORDER BY seq LIMIT ?4"
+                    "SELECT {COLUMNS} FROM log WHERE ty = ?1 AND seq > ?2 AND (dict <> ?3 OR seq <= ?5) AND op < 2 ORDER BY seq LIMIT ?4"
                 );
-                let rows = owner.many(connection, &sql, params![ty, after, newest, RECODE_STEP])?;
+                let rows = owner.many(connection, &sql, params![ty, after, newest, RECODE_STEP, until])?;
                 let mut update = connection.prepare_cached("UPDATE log SET dict = ?2, body = ?3 WHERE seq = ?1")?;
                 for stored in &rows {
-                    let id = super::codec::id_to_disk(&stored.id);
-                    let (dict, body) = owner.codec.encode(ty, &id, stored.version, &stored.body)?;
+                    let id = id_to_disk(&stored.id);
+                    let (op, splice) = (op_to_disk(stored.op), splice_to_disk(stored.splice));
+                    let place = Place { ty, id: &id, version: stored.version, op, splice };
+                    let (dict, body) = owner.codec.encode(&place, &stored.body)?;
                     update.execute(params![stored.seq, dict, body])?;
                 }
                 Ok((rows.last().map(|stored| stored.seq), rows.len() as u64))
@@ -74,6 +82,13 @@ pub(super) fn recode(shared: &std::sync::Arc<Shared>) -> Result<u64, StoreError>
                 None => break,
             }
         }
+    }
+    if until > 0 {
+        shared.writing(|connection| {
+            connection.execute("DELETE FROM meta WHERE name = 'format_1_until'", [])?;
+            Ok(())
+        })?;
+        shared.codec.format_1_until.store(0, Ordering::Relaxed);
     }
     Ok(recoded)
 }

@@ -3,13 +3,15 @@
 
 use roaring::RoaringBitmap;
 
+/// Space is taken by the containers that are touched.
 #[derive(Debug, Default)]
 pub(crate) struct Bits {
-    /// Bit `n % 8` of byte `n / 8`.
-    bytes: Vec<u8>,
+    /// By the upper half of an ordinal: bit `n % 8` of byte `n / 8` for the lower half `n`.
+    containers: Vec<Option<Box<Container>>>,
 }
 
-/// Bytes of the bits of one container, which holds the ordinals with the same upper half.
+/// The bits of the ordinals with the same upper half.
+type Container = [u8; CONTAINER_BYTES];
 const CONTAINER_BYTES: usize = 1 << 13;
 /// Containers with more values are stored as bits.
 const ARRAY_MAX: usize = 4096;
@@ -21,15 +23,12 @@ const OFFSETS_FROM: usize = 4;
 
 impl Bits {
     pub(crate) fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
+        self.containers.is_empty()
     }
 
     pub(crate) fn set(&mut self, ordinal: u32) {
-        let byte = (ordinal / 8) as usize;
-        if byte >= self.bytes.len() {
-            self.bytes.resize((byte + 1).next_power_of_two(), 0);
-        }
-        self.bytes[byte] |= 1 << (ordinal % 8);
+        let low = ordinal & 0xFFFF;
+        self.container((ordinal >> 16) as usize)[(low / 8) as usize] |= 1 << (low % 8);
     }
 
     /// Sets what a serialized roaring bitmap holds; `None` when it is not one.
@@ -55,7 +54,7 @@ impl Bits {
             let key = u16::from_le_bytes([description[0], description[1]]);
             let size = usize::from(u16::from_le_bytes([description[2], description[3]])) + 1;
             let is_run = run_flags.get(at / 8).is_some_and(|flags| flags >> (at % 8) & 1 == 1);
-            let container = self.container(key);
+            let container = self.container(usize::from(key));
             if is_run {
                 let runs = u16::from_le_bytes(*take::<2>(&mut rest)?);
                 set_runs(container, take_slice(&mut rest, usize::from(runs) * 4)?);
@@ -69,16 +68,35 @@ impl Bits {
         Some(())
     }
 
-    fn container(&mut self, key: u16) -> &mut [u8] {
-        let start = usize::from(key) * CONTAINER_BYTES;
-        if start + CONTAINER_BYTES > self.bytes.len() {
-            self.bytes.resize((start + CONTAINER_BYTES).next_power_of_two(), 0);
+    fn container(&mut self, key: usize) -> &mut Container {
+        if key >= self.containers.len() {
+            self.containers.resize_with(key + 1, || None);
         }
-        &mut self.bytes[start..start + CONTAINER_BYTES]
+        self.containers[key].get_or_insert_with(|| Box::new([0; CONTAINER_BYTES]))
     }
 
     pub(crate) fn into_bitmap(self) -> RoaringBitmap {
-        RoaringBitmap::from_lsb0_bytes(0, &self.bytes)
+        let mut bitmap = RoaringBitmap::new();
+        for (key, container) in (0u32..).zip(&self.containers) {
+            if let Some(container) = container {
+                bitmap |= RoaringBitmap::from_lsb0_bytes(key << 16, container.as_slice());
+            }
+        }
+        bitmap
+    }
+}
+
+/// Whether a serialized bitmap may have run-length encoded containers.
+pub(crate) fn has_runs(bytes: &[u8]) -> bool {
+    bytes.first_chunk::<4>().is_some_and(|cookie| u32::from_le_bytes(*cookie) & 0xFFFF == WITH_RUNS)
+}
+
+/// How many containers a serialized bitmap has; `None` when it is not one.
+pub(crate) fn containers(bytes: &[u8]) -> Option<usize> {
+    let cookie = u32::from_le_bytes(*bytes.first_chunk::<4>()?);
+    match cookie & 0xFFFF {
+        WITH_RUNS => Some((cookie >> 16) as usize + 1),
+        _ => Some(u32::from_le_bytes(*bytes.get(4..)?.first_chunk::<4>()?) as usize),
     }
 }
 

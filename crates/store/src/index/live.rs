@@ -48,6 +48,11 @@ impl Live {
         Arc::new(live)
     }
 
+    /// Whether no version of a type was ever replaced or is a deletion: then each is current at every snapshot that has it.
+    pub(crate) fn is_all_live(&self, ty: TypeId) -> bool {
+        self.types.get(&ty.0).is_some_and(|of_type| of_type.live.len() == of_type.all.len())
+    }
+
     /// All versions of a type up to `snapshot`.
     pub(crate) fn versions(&self, ty: TypeId, snapshot: u32) -> RoaringBitmap {
         let mut all = self.types.get(&ty.0).map(|of_type| (*of_type.all).clone()).unwrap_or_default();

@@ -423,6 +423,11 @@ impl Index {
         counts.filter(|(_, count)| *count > 0).collect()
     }
 
+    /// Current resources of a type.
+    pub(crate) fn count(&self, ty: TypeId) -> u64 {
+        self.live.read().types.get(&ty.0).map_or(0, |of_type| of_type.live.len())
+    }
+
     /// Versions in memory that no segment covers yet.
     pub(crate) fn pending(&self) -> u64 {
         let state = self.state.load();

@@ -1,6 +1,6 @@
 //! Postings: sets of ordinals in memory, in blocks, and while a search collects them.
 
-use super::bits::Bits;
+use super::bits::{self, Bits};
 use roaring::RoaringBitmap;
 
 /// Lists longer than this are kept as roaring bitmaps.
@@ -94,7 +94,9 @@ impl PostingRef<'_> {
             PostingRef::Encoded { tag: TAG_LIST, bytes } => {
                 ListIter { bytes, last: 0 }.any(|ordinal| set.contains(ordinal))
             }
-            PostingRef::Encoded { tag: TAG_BITMAP, bytes } => !decode_bitmap(bytes).is_disjoint(set.bitmap),
+            PostingRef::Encoded { tag: TAG_BITMAP, bytes } => {
+                !decode_bitmap(after_count(bytes)).is_disjoint(set.bitmap)
+            }
             PostingRef::Encoded { .. } => false,
         }
     }
@@ -107,7 +109,9 @@ impl PostingRef<'_> {
             PostingRef::Encoded { tag: TAG_LIST, bytes } => {
                 ListIter { bytes, last: 0 }.filter(|ordinal| set.contains(*ordinal)).for_each(each);
             }
-            PostingRef::Encoded { tag: TAG_BITMAP, bytes } => (decode_bitmap(bytes) & set).iter().for_each(&mut each),
+            PostingRef::Encoded { tag: TAG_BITMAP, bytes } => {
+                (decode_bitmap(after_count(bytes)) & set).iter().for_each(&mut each)
+            }
             PostingRef::Encoded { .. } => {}
         }
     }
@@ -134,7 +138,12 @@ impl<'a> Members<'a> {
 
 /// Blocks are authenticated, so that a bitmap that cannot be read is not possible; it would read as empty.
 fn decode_bitmap(bytes: &[u8]) -> RoaringBitmap {
-    bytes.get(4..).and_then(|bytes| RoaringBitmap::deserialize_unchecked_from(bytes).ok()).unwrap_or_default()
+    RoaringBitmap::deserialize_unchecked_from(bytes).unwrap_or_default()
+}
+
+/// The bitmap of an encoded one: the number of its values stands before it.
+fn after_count(bytes: &[u8]) -> &[u8] {
+    bytes.get(4..).unwrap_or_default()
 }
 
 struct ListIter<'a> {
@@ -202,14 +211,18 @@ pub(crate) fn read_varint(bytes: &mut &[u8]) -> Option<u64> {
 pub(crate) struct Collected {
     few: Vec<u32>,
     bits: Bits,
+    /// The first bitmap with many values, serialized: often there is no other, and then it need not be taken apart.
+    alone: Vec<u8>,
+    /// Of bitmaps in memory and of sparse ones.
     bitmap: RoaringBitmap,
-    /// Encoded bitmaps in `bitmap`.
-    bitmaps: usize,
+    sparse: usize,
 }
 
 const FEW_MAX: usize = 4096;
-/// So many encoded bitmaps are united as bitmaps: bits would take space for all ordinals.
-const BITMAPS_MAX: usize = 4;
+/// With fewer values a container it costs less to unite bitmaps than to set and read bits, which takes 8 KB for each container.
+const DENSE: usize = 16;
+/// More than so many are gathered as bits all the same.
+const SPARSE_MAX: usize = 4;
 
 impl Collected {
     pub(crate) fn push(&mut self, ordinal: u32) {
@@ -225,23 +238,44 @@ impl Collected {
     }
 
     fn add_bitmap(&mut self, bytes: &[u8]) {
-        if self.bitmaps < BITMAPS_MAX {
-            // Without runs: uniting them with arrays takes time by the square, and intersecting them a search for each value.
-            let mut more = decode_bitmap(bytes);
-            more.remove_run_compression();
-            self.bitmap |= more;
+        let Some((count, bitmap)) = bytes.split_first_chunk::<4>() else { return };
+        let values = u32::from_le_bytes(*count) as usize;
+        if bits::containers(bitmap).is_none_or(|containers| values < containers * DENSE) && self.sparse < SPARSE_MAX {
+            self.sparse += 1;
+            self.bitmap |= decode_bitmap(bitmap);
+        } else if self.bits.is_empty() && self.alone.is_empty() {
+            self.alone = bitmap.to_vec();
         } else {
+            self.gather();
             // As in `decode_bitmap`: what cannot be read is not possible.
-            let _ = self.bits.set_serialized(bytes.get(4..).unwrap_or_default());
+            let _ = self.bits.set_serialized(bitmap);
         }
-        self.bitmaps += 1;
+    }
+
+    /// Puts the one bitmap, if there is one, to the others.
+    fn gather(&mut self) {
+        if !self.alone.is_empty() {
+            let _ = self.bits.set_serialized(&std::mem::take(&mut self.alone));
+        }
     }
 
     /// All ordinals up to `snapshot`.
     pub(crate) fn finish(mut self, snapshot: u32) -> RoaringBitmap {
-        let mut result = std::mem::take(&mut self.bitmap);
-        if !self.bits.is_empty() {
-            result |= self.bits.into_bitmap();
+        if self.few.len() > LIST_MAX || bits::has_runs(&self.alone) {
+            self.gather();
+        }
+        let mut result = if self.alone.is_empty() {
+            if !self.bits.is_empty() {
+                self.few.drain(..).for_each(|ordinal| self.bits.set(ordinal));
+            }
+            self.bits.into_bitmap()
+        } else {
+            decode_bitmap(&self.alone)
+        };
+        if !self.bitmap.is_empty() {
+            // Without runs: intersecting them takes a search for each value.
+            self.bitmap.remove_run_compression();
+            result |= self.bitmap;
         }
         self.few.sort_unstable();
         self.few.dedup();
@@ -260,7 +294,8 @@ impl Collected {
 impl Collected {
     /// Encodes what is not in `dead`; `None` when nothing is left.
     pub(crate) fn encode_without(mut self, dead: &RoaringBitmap, out: &mut Vec<u8>) -> Option<u8> {
-        if self.bits.is_empty() && self.bitmap.is_empty() && self.few.len() <= LIST_MAX {
+        let is_list = self.bits.is_empty() && self.alone.is_empty() && self.bitmap.is_empty();
+        if is_list && self.few.len() <= LIST_MAX {
             self.few.sort_unstable();
             self.few.dedup();
             self.few.retain(|ordinal| !dead.contains(*ordinal));

@@ -111,6 +111,11 @@ impl<'a> View<'a> {
         self.live.lock().entry(ty.0).or_insert_with(|| self.index.live.read().at(ty, self.snapshot)).clone()
     }
 
+    /// Whether every version of a type up to the snapshot is current at it.
+    pub(crate) fn is_all_live(&self, ty: TypeId) -> bool {
+        self.index.live.read().is_all_live(ty)
+    }
+
     fn tables(&self) -> impl Iterator<Item = &Arc<Table>> {
         self.state.frozen.iter().chain([&self.state.active])
     }

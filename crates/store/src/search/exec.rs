@@ -50,7 +50,10 @@ impl Exec<'_> {
         if live.is_empty() {
             return Ok(RoaringBitmap::new());
         }
-        Ok(self.eval(filter, scope)? & &*live)
+        let set = self.eval(filter, scope)?;
+        // A parameter belongs to one type; nothing of it is left to take out where all versions are current.
+        let all_pass = matches!(filter, Filter::Match { .. }) && self.view.is_all_live(scope);
+        Ok(if all_pass { set } else { set & &*live })
     }
 
     /// May contain ordinals that are not current or of another type.

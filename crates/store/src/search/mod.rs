@@ -1,5 +1,6 @@
 //! Runs searches on the index: filter → set of ordinals → total, order, page.
 
+mod effort;
 mod exec;
 mod interval;
 mod join;
@@ -17,6 +18,7 @@ use crate::embedded::Shared;
 use crate::index::Index;
 use crate::index::view::View;
 use crate::{SearchPage, SearchRequest, Seq, StoreError};
+pub(crate) use effort::may_take_long;
 use exec::{Exec, Trace};
 use fhir::defs::{ParamId, TypeId};
 use fhir::index::{Value, extract_param};

@@ -77,6 +77,53 @@ async fn a_changed_body_is_noticed() {
 }
 
 #[tokio::test]
+async fn a_body_is_bound_to_what_its_row_says() {
+    for change in ["splice = splice + 4", "op = 1 - op", "ver = ver + 1", "id = x'0161'"] {
+        let fixture = fixture();
+        fixture.put("b", 0, FAMILY).await.unwrap();
+        fixture.store.close();
+        let (dir, clock) = (fixture.dir, fixture.clock);
+        drop((fixture.store, fixture.tenant));
+        let connection = rusqlite::Connection::open(dir.path().join("data/tenants/default/weir.db")).unwrap();
+        connection.execute(&format!("UPDATE log SET {change}"), []).unwrap();
+        drop(connection);
+        let fixture = open(dir, clock);
+        assert!(is_unseal(&fixture.tenant.changes(0, 10).await), "{change}");
+    }
+}
+
+/// The file has `a` and `b`, written by the last weir of format 1 under this key.
+#[tokio::test]
+async fn a_store_of_format_1_is_opened_and_becomes_one_of_format_2() {
+    let fixture = fixture();
+    fixture.store.close();
+    let (dir, clock) = (fixture.dir, fixture.clock);
+    drop((fixture.store, fixture.tenant));
+    let data = dir.path().join("data");
+    for entry in std::fs::read_dir(data.join("tenants/default")).unwrap() {
+        std::fs::remove_file(entry.unwrap().path()).unwrap();
+    }
+    let file = zstd::decode_all(&include_bytes!("../data/format-1.db.zst")[..]).unwrap();
+    std::fs::write(data.join("tenants/default/weir.db"), file).unwrap();
+    std::fs::write(data.join("FORMAT"), "1\n").unwrap();
+    let fixture = open(dir, clock);
+    assert_eq!(std::fs::read_to_string(data.join("FORMAT")).unwrap(), "2\n", "an older weir refuses it from now on");
+    assert!(fixture.body("a").await.unwrap().contains("One"));
+    assert_eq!(fixture.tenant.changes(0, 10).await.unwrap().len(), 2);
+    fixture.put("c", 0, FAMILY).await.unwrap();
+    let fixture = fixture.reopen();
+    assert!(fixture.body("b").await.unwrap().contains("Two") && fixture.body("c").await.unwrap().contains(FAMILY));
+    let found = fixture.tenant.stats().await.unwrap().counts;
+    assert_eq!(found, [(patient(), 3)], "the index was made again");
+    assert_eq!(fixture.tenant.compact().unwrap(), 2, "the old bodies");
+    assert_eq!(fixture.tenant.compact().unwrap(), 0, "are bound as new ones now");
+    let fixture = fixture.reopen();
+    assert!(fixture.body("a").await.unwrap().contains("One"));
+    let problems = fixture.tenant.doctor(false).unwrap().problems;
+    assert!(problems.is_empty(), "{problems:?}");
+}
+
+#[tokio::test]
 async fn a_directory_has_one_process_and_one_format() {
     let fixture = fixture();
     let second = Store::open(options(&fixture.dir, &fixture.clock, 7));
@@ -86,7 +133,7 @@ async fn a_directory_has_one_process_and_one_format() {
     drop((fixture.store, fixture.tenant));
     std::fs::write(dir.path().join("data/FORMAT"), "999\n").unwrap();
     let error = Store::open(options(&dir, &clock, 7)).unwrap_err();
-    assert_eq!(error.to_string(), "store format 999 found, this build needs 1: use the newer weir that wrote it");
+    assert_eq!(error.to_string(), "store format 999 found, this build needs 2: use the newer weir that wrote it");
 }
 
 #[tokio::test]

@@ -124,7 +124,7 @@ async fn run_flood(flood: &Flood, delivering: &Delivering, url: &str, seed: u64)
 
 /// Sends the population to the server as any client would, in transactions.
 async fn fill(engine: &Engine, url: &str, arguments: &Arguments) -> Result<()> {
-    let door = Door::Server(Client::remote(&format!("{url}/fhir"), None)?);
+    let door = Door::Server(Client::remote(&format!("{url}/fhir"), None, None)?);
     let stats = engine.stats(&wiring::local_session("demo")).await.map_err(|error| anyhow::anyhow!("{error}"))?;
     if stats.last_seq > 0 {
         eprintln!("the data directory holds data already: nothing is generated");

@@ -17,10 +17,13 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use store::{Store, StoreError};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Documents in work at the same time; they share the store's fsyncs.
 const IN_FLIGHT: usize = 64;
+/// Bytes of them together, those read ahead included; a larger document is alone. A document takes several times its size while it is
+/// in work.
+const BYTES_IN_FLIGHT: u32 = 32 << 20;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -34,6 +37,9 @@ pub(crate) struct Arguments {
     /// A file with the bearer token for --server.
     #[arg(long, value_name = "FILE", requires = "server")]
     token_file: Option<PathBuf>,
+    /// A PEM file with certificates that may sign the one of --server, besides those the system trusts.
+    #[arg(long, value_name = "FILE", requires = "server")]
+    ca_file: Option<PathBuf>,
     /// Write refused documents to this file as NDJSON.
     #[arg(long, value_name = "FILE")]
     rejects: Option<PathBuf>,
@@ -66,7 +72,10 @@ pub(crate) fn run(config: &Config, arguments: &Arguments, json: bool) -> Result<
 /// The store to close at the end comes with it when this process has opened it.
 fn door(config: &Config, arguments: &Arguments) -> Result<(Door, Option<Store>)> {
     if let Some(url) = &arguments.server {
-        return Ok((Door::Server(Client::remote(url, arguments.token_file.as_deref())?), None));
+        return Ok((
+            Door::Server(Client::remote(url, arguments.token_file.as_deref(), arguments.ca_file.as_deref())?),
+            None,
+        ));
     }
     match wiring::store(config) {
         Ok(store) => Ok((Door::Engine(wiring::engine(config, store.clone())?), Some(store))),
@@ -121,21 +130,27 @@ async fn load(door: &Door, files: &[PathBuf], done: HashSet<String>, notes: Note
 
 async fn all(work: &Arc<Work>, files: Vec<PathBuf>) -> Result<()> {
     let permits = Arc::new(Semaphore::new(IN_FLIGHT));
-    let (sender, mut items) = tokio::sync::mpsc::channel::<Item>(IN_FLIGHT);
+    let bytes = Arc::new(Semaphore::new(BYTES_IN_FLIGHT as usize));
+    let (sender, mut items) = tokio::sync::mpsc::channel::<(Item, OwnedSemaphorePermit)>(IN_FLIGHT);
     let reading = work.clone();
+    let runtime = tokio::runtime::Handle::current();
     let reader = tokio::task::spawn_blocking(move || -> Result<()> {
         for file in &files {
             // A closed channel means that loading has ended already.
-            input::read(file, &reading.bytes_read, &mut |item| Ok(sender.blocking_send(item).is_ok()))?;
+            input::read(file, &reading.bytes_read, &mut |item| {
+                let size = u32::try_from(item.bytes.len()).unwrap_or(u32::MAX).min(BYTES_IN_FLIGHT);
+                let room = runtime.block_on(bytes.clone().acquire_many_owned(size))?;
+                Ok(sender.blocking_send((item, room)).is_ok())
+            })?;
         }
         Ok(())
     });
-    while let Some(item) = items.recv().await {
+    while let Some((item, room)) = items.recv().await {
         let permit = permits.clone().acquire_owned().await?;
         let work = work.clone();
         tokio::spawn(async move {
             work.one(item).await;
-            drop(permit);
+            drop((permit, room));
         });
     }
     // All permits back: every document is done.

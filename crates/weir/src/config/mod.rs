@@ -63,6 +63,9 @@ pub(crate) struct Fhir {
 pub(crate) struct Log {
     pub(crate) level: String,
     pub(crate) format: String,
+    /// Whether the file or the environment gave the level.
+    #[serde(skip)]
+    pub(crate) is_level_given: bool,
 }
 
 /// Defaults, then the file, then the environment. Errors name the file, the line and the nearest valid key.
@@ -90,6 +93,9 @@ pub(crate) fn parse(name: &str, text: &str, environment: &[(String, String)]) ->
         Some(toml::Value::Array(tables)) => destination::parse(name, text, tables)?,
         Some(_) => bail!("{name}:{}: write [[destination]], there may be several", line_of(text, "destination")),
     };
+    let in_file = file.get("log").is_some_and(|log| log.get("level").is_some());
+    let is_level_given =
+        in_file || environment.iter().any(|(variable, _)| variable.eq_ignore_ascii_case("WEIR__LOG__LEVEL"));
     for (section, values) in file {
         let Some(known) = merged.get_mut(&section).and_then(toml::Value::as_table_mut) else {
             bail!("{}", unknown(name, text, &section, &section, TEMPLATE_SECTIONS))
@@ -111,6 +117,7 @@ pub(crate) fn parse(name: &str, text: &str, environment: &[(String, String)]) ->
     }
     let mut config: Config = merged.try_into().context("configuration")?;
     config.destinations = destinations;
+    config.log.is_level_given = is_level_given;
     check(&config)?;
     Ok(config)
 }
@@ -144,8 +151,32 @@ fn overlay(merged: &mut toml::Table, variable: &str, value: &str) -> Result<()> 
     Ok(())
 }
 
+const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
+
+/// A slip in a level would otherwise be read as the name of a part of the program, and everything else would be silent.
+fn check_level(directives: &str) -> Result<()> {
+    for directive in directives.split(',').map(str::trim) {
+        let (target, level) = directive.rsplit_once('=').map_or((None, directive), |(of, level)| (Some(of), level));
+        if !LEVELS.iter().any(|known| level.eq_ignore_ascii_case(known)) {
+            let hint = fhir::nearest::hint(level, LEVELS);
+            bail!(
+                "log.level: {level:?} is no level{hint}\nhint: write {}, or such as info,store=debug",
+                LEVELS.join(", ")
+            );
+        }
+        if target.is_some_and(|target| target.trim().is_empty()) {
+            bail!("log.level: {directive:?} names no part\nhint: write such as info,store=debug");
+        }
+    }
+    if let Err(error) = tracing_subscriber::EnvFilter::try_new(directives) {
+        bail!("log.level: {error}\nhint: write such as info,store=debug, without spaces");
+    }
+    Ok(())
+}
+
 fn check(config: &Config) -> Result<()> {
     config.validation()?;
+    check_level(&config.log.level)?;
     if !matches!(config.log.format.as_str(), "text" | "json") {
         bail!("log.format must be text or json");
     }
@@ -192,6 +223,23 @@ mod tests {
         assert_eq!(error("[server]\nlisten = 8080\n"), "weir.toml:2: server.listen must be a string");
         assert!(error("[server\n").starts_with("weir.toml:1: "));
         assert_eq!(error("[fhir]\nvalidation = \"some\"\n"), "fhir.validation must be off, structure or full");
+    }
+
+    #[test]
+    fn a_level_that_is_none_is_refused() {
+        let refused = |level: &str| error(&format!("[log]\nlevel = \"{level}\"\n"));
+        assert!(
+            refused("wran").starts_with("log.level: \"wran\" is no level (did you mean warn?)\nhint: write error, ")
+        );
+        assert!(refused("info,store=debgu").contains("(did you mean debug?)"));
+        for level in ["", "info,", "store", "=info", "info,api::request", "info, store=debug", "[x=info"] {
+            assert!(refused(level).starts_with("log.level: "), "{level}");
+        }
+        for level in ["warn", "WARN", "off", "info,api::request=off", "info,store=debug"] {
+            let config = parse("x", &format!("[log]\nlevel = \"{level}\"\n"), &[]).unwrap();
+            assert!(config.log.is_level_given);
+        }
+        assert!(!parse("x", "[log]\nformat = \"json\"\n", &[]).unwrap().log.is_level_given);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What `weir serve` writes to standard error.
 
-use crate::support::{Server, weir};
+use crate::support::{Server, run, weir};
 use serde_json::Value;
 
 #[test]
@@ -22,4 +22,25 @@ fn requests_are_logged_as_the_level_and_the_format_say() {
     for level in ["warn", "info,api::request=off"] {
         assert!(!logged(&[("WEIR__LOG__LEVEL", level)]).contains("/{type}"), "{level}");
     }
+}
+
+#[test]
+fn a_level_that_is_none_does_not_silence_the_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let output = weir(dir.path()).env("WEIR__LOG__LEVEL", "wran").arg("serve").output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said.starts_with("error: log.level: \"wran\" is no level (did you mean warn?)"), "{said}");
+    assert!(!dir.path().join("data").exists());
+}
+
+#[test]
+fn a_demo_logs_no_requests_unless_it_is_asked_to() {
+    let dir = tempfile::tempdir().unwrap();
+    let demo = ["demo", "--patients", "3", "--port", "0", "--exit-after-load"];
+    let quiet = run(dir.path(), &demo);
+    let said = String::from_utf8(quiet.stderr).unwrap();
+    assert!(quiet.status.success() && said.contains("loaded ") && !said.contains("api::request"), "{said}");
+    let asked = weir(dir.path()).args(demo).env("WEIR__LOG__LEVEL", "info").output().unwrap();
+    assert!(String::from_utf8(asked.stderr).unwrap().contains("api::request"));
 }

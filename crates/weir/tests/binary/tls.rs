@@ -52,6 +52,33 @@ fn a_server_with_a_certificate_speaks_http2_and_http1_under_it() {
 }
 
 #[test]
+fn a_load_trusts_the_authority_it_is_given() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::write(path("cert.pem"), cert.pem()).unwrap();
+    std::fs::write(path("key.pem"), signing_key.serialize_pem()).unwrap();
+    let mut command = weir(dir.path());
+    command.env("WEIR__SERVER__TLS_CERT_FILE", path("cert.pem")).env("WEIR__SERVER__TLS_KEY_FILE", path("key.pem"));
+    let server = Server::spawn(command.arg("serve"));
+    let (_, port) = server.address.rsplit_once(':').unwrap();
+    let url = format!("https://localhost:{port}/fhir");
+    std::fs::write(path("in.ndjson"), "{\"resourceType\":\"Patient\"}\n").unwrap();
+    let load = |more: &[&str]| {
+        let mut command = weir(&dir.path().join("elsewhere"));
+        command.args(["load", &path("in.ndjson"), "--server", &url]).args(more).output().unwrap()
+    };
+    assert!(!load(&[]).status.success());
+    let trusting = load(&["--ca-file", &path("cert.pem")]);
+    assert!(trusting.status.success(), "{}", String::from_utf8_lossy(&trusting.stderr));
+    assert!(String::from_utf8_lossy(&trusting.stdout).starts_with("1 resources from 1 documents"));
+    for (file, said) in [("key.pem", "key.pem holds no certificate"), ("none.pem", "cannot read")] {
+        let refused = load(&["--ca-file", &path(file)]);
+        assert!(String::from_utf8_lossy(&refused.stderr).contains(said), "{said}");
+    }
+}
+
+#[test]
 fn wrong_certificate_files_are_named_at_the_start() {
     let files = files();
     let refused = |cert, key| {
