@@ -107,7 +107,7 @@ pub(crate) fn run(config: &Config, arguments: &Arguments) -> Result<ExitCode> {
 
 /// Lets the flood come, waits until all of it is at the EMR, and says whether both sides agree.
 async fn run_flood(flood: &Flood, delivering: &Delivering, url: &str, seed: u64) -> Result<()> {
-    let client = Client::remote(&format!("{url}/fhir"), None)?;
+    let client = Client::remote(&format!("{url}/fhir"), None, None)?;
     let status = || delivering.desk.get("default", flood::NAME).map(|handle| handle.status());
     // What comes before the dispatcher has found its place would count as old.
     while status().is_none() {
