@@ -229,7 +229,7 @@ fn run(kind: Kind, steps: &[Step]) -> World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: histories(), failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: histories(), failure_persistence: None, max_global_rejects: 50 * histories(), ..ProptestConfig::default() })]
 
     #[test]
     fn both_sides_converge_and_nobody_writes_more_than_people(

@@ -1,0 +1,408 @@
+//! Takes one record of the EMR into the house.
+
+use super::book::Rows;
+use super::merge::{Base, Conflict};
+use super::pair::{Incoming, Pair, seen};
+use super::project::{Kind, project};
+use super::pulled::{Applied, Finder, Match, Pulled, Tombstone};
+use super::{references, task};
+use delivery::{Delivered, Remote};
+use engine::{Engine, Error, Followed, IfMatch, Keep, Precondition, Session};
+use fhir::defs::{TypeId, r4};
+use fhir::json::Value;
+use std::sync::Arc;
+use store::{AuditRecord, Op};
+use tokio::sync::{Mutex, MutexGuard};
+
+/// Times a merge is tried again when others write the same resource.
+const ATTEMPTS_MAX: usize = 8;
+/// Records of different keys seldom share a lock.
+const LOCKS: usize = 64;
+
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// That of the destination.
+    pub name: String,
+    pub kind: Kind,
+    /// The FHIR base of the EMR: of its absolute references, and the `meta.source` of what comes from it.
+    pub base: String,
+    /// That of the destination's `Spec`.
+    pub identifier_system: String,
+    /// Types that are pulled: references to others become logical ones.
+    pub types: Vec<TypeId>,
+    pub tombstone: Tombstone,
+}
+
+/// Synchronisation with one EMR. One per destination and process, shared by its pull and its [`super::Synced`] connector.
+#[derive(Debug)]
+pub struct Sync {
+    pub(super) engine: Engine,
+    pub(super) session: Session,
+    pub(super) settings: Settings,
+    pub(super) rows: Rows,
+    finder: Arc<dyn Finder>,
+    locks: Vec<Mutex<()>>,
+}
+
+impl Sync {
+    pub async fn new(
+        engine: Engine,
+        session: Session,
+        settings: Settings,
+        finder: Arc<dyn Finder>,
+    ) -> Result<Sync, Error> {
+        let feed = engine.feed(&session).await?;
+        let rows = Rows { feed, name: settings.name.clone() };
+        let locks = (0..LOCKS).map(|_| Mutex::new(())).collect();
+        Ok(Sync { engine, session, settings, rows, finder, locks })
+    }
+
+    /// May be repeated: what is applied already is an echo.
+    pub async fn apply(&self, pulled: &Pulled) -> Result<Applied, Error> {
+        let name = r4().ty(pulled.ty).name;
+        let place = format!("{name}/{}", pulled.remote.id);
+        let known = self.rows.local(&place).await?;
+        let (theirs, id) = match (&pulled.resource, known) {
+            (None, None) => return Ok(Applied::Echo),
+            (None, Some(id)) => {
+                let _lock = self.lock(&id).await;
+                return self.gone(pulled.ty, &format!("{name}/{id}"), &id).await;
+            }
+            (Some(theirs), Some(id)) => (theirs, Some(id)),
+            (Some(theirs), None) => (theirs, self.written_by_us(name, &pulled.remote, theirs).await?),
+        };
+        match id {
+            Some(id) => {
+                let _lock = self.lock(&id).await;
+                self.known(pulled, &id, theirs).await
+            }
+            None => self.unknown(pulled, &place, theirs).await,
+        }
+    }
+
+    pub(super) async fn lock(&self, id: &str) -> MutexGuard<'_, ()> {
+        let hash = id.bytes().fold(7_usize, |hash, byte| hash.wrapping_mul(31).wrapping_add(usize::from(byte)));
+        self.locks[hash % LOCKS].lock().await
+    }
+
+    /// A record that carries our identifier, and that delivery knows: its answer was lost before it could be noted.
+    async fn written_by_us(&self, name: &str, remote: &Remote, theirs: &Value) -> Result<Option<String>, Error> {
+        for identifier in theirs.list("identifier") {
+            let id = identifier.str("value").and_then(|value| value.strip_prefix(name)?.strip_prefix('-'));
+            let Some(id) = id else { continue };
+            let there = self.rows.delivered(&format!("{name}/{id}")).await?;
+            if there.is_some_and(|there| there.remote.id == remote.id) {
+                return Ok(Some(id.to_owned()));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Their resource with our references and without our identifier; or a record that must come first.
+    pub(super) async fn localize(&self, ty: TypeId, theirs: &Value) -> Result<Result<Value, String>, Error> {
+        let mut places = Vec::new();
+        let base = self.settings.base.as_str();
+        references::walk(theirs, &mut |reference| places.extend(references::plain(base, reference).map(str::to_owned)));
+        let mut ours = Vec::new();
+        for place in places {
+            let (name, _) = place.split_once('/').unwrap_or_default();
+            match self.rows.local(&place).await? {
+                Some(id) => ours.push((place.clone(), format!("{name}/{id}"))),
+                None if self.settings.types.iter().any(|ty| r4().ty(*ty).name == name) => return Ok(Err(place)),
+                // Nothing here will ever have it: it stays theirs, with its full address.
+                None => ours.push((place.clone(), format!("{base}/{place}"))),
+            }
+        }
+        let system = self.settings.identifier_system.as_str();
+        let mut value = theirs.clone();
+        references::replace(&mut value, &|key| {
+            if let Some(ours) = key.strip_prefix(system).and_then(|rest| rest.strip_prefix('|')) {
+                return ours.split_once('-').map(|(name, id)| format!("{name}/{id}"));
+            }
+            let place = references::plain(base, key)?;
+            ours.iter().find(|(other, _)| other == place).map(|(_, ours)| ours.clone())
+        });
+        self.without_our_identifier(r4().ty(ty).name, &mut value);
+        Ok(Ok(value))
+    }
+
+    fn without_our_identifier(&self, name: &str, value: &mut Value) {
+        let Value::Object(members) = value else { return };
+        let prefix = format!("{name}-");
+        let is_ours = |one: &Value| {
+            one.str("system") == Some(&self.settings.identifier_system)
+                || self.settings.kind == Kind::OpenEmr
+                    && one.str("value").is_some_and(|value| value.starts_with(&prefix))
+        };
+        for (_, member) in members.iter_mut().filter(|(member, _)| member == "identifier") {
+            if let Value::Array(list) = member {
+                list.retain(|one| !is_ours(one));
+            }
+        }
+        members.retain(|(name, member)| !(name == "identifier" && super::canonical::is_empty(member)));
+    }
+
+    /// What both had last, as far as it is known: the row, or what delivery has written.
+    pub(super) async fn pair(&self, ty: TypeId, key: &str, remote: &Remote) -> Result<Pair, Error> {
+        if let Some(pair) = self.rows.pair(key).await? {
+            return Ok(pair);
+        }
+        let Some(there) = self.rows.delivered(key).await? else { return Ok(Pair::strangers(remote.clone())) };
+        if there.hash == 0 || there.seq == 0 {
+            return Ok(Pair::strangers(there.remote));
+        }
+        let versions = self.rows.feed.changes(there.seq - 1, 1).await?;
+        let written = versions.first().filter(|version| {
+            version.seq == there.seq
+                && key.strip_prefix(r4().ty(version.resource.ty).name) == Some(&format!("/{}", version.resource.id))
+        });
+        match written.and_then(|version| parse(&version.resource.json)) {
+            Some(content) => Ok(Pair::twins(there.remote, self.settings.kind, ty, &content)),
+            None => Ok(Pair::strangers(there.remote)),
+        }
+    }
+
+    /// The caller holds the lock of `id`.
+    pub(super) async fn known(&self, pulled: &Pulled, id: &str, theirs: &Value) -> Result<Applied, Error> {
+        let key = format!("{}/{id}", r4().ty(pulled.ty).name);
+        let pair = self.pair(pulled.ty, &key, &pulled.remote).await?;
+        if pair.seen == seen(theirs) && pair.sent.is_none() && !pair.gone {
+            return Ok(Applied::Echo);
+        }
+        let local = match self.localize(pulled.ty, theirs).await? {
+            Ok(local) => local,
+            Err(place) => return Ok(Applied::Waits(place)),
+        };
+        for _ in 0..ATTEMPTS_MAX {
+            match self.rows.feed.current(pulled.ty, id).await? {
+                None => return self.create(pulled, id, theirs, &local).await,
+                Some(current) if current.resource.op == Op::Delete => {
+                    return self.deleted_here(pulled, &key, &pair, theirs, &local).await;
+                }
+                Some(current) => {
+                    if let Some(applied) = self.merge(pulled, &key, &pair, &current, theirs, &local).await? {
+                        return Ok(applied);
+                    }
+                }
+            }
+        }
+        Err(Error { status: 503, issues: Vec::new(), version: None })
+    }
+
+    /// `None`: somebody has written ours meanwhile.
+    async fn merge(
+        &self,
+        pulled: &Pulled,
+        key: &str,
+        pair: &Pair,
+        current: &Followed,
+        theirs: &Value,
+        local: &Value,
+    ) -> Result<Option<Applied>, Error> {
+        let Some(ours) = parse(&current.resource.json) else { return Ok(Some(Applied::Refused)) };
+        let Incoming { ours: new, mut next, conflicts, overruled } =
+            pair.incoming(self.settings.kind, pulled.ty, &ours, local);
+        if !conflicts.is_empty() {
+            task::conflict(&self.engine, &self.session, &self.settings.name, key, &conflicts).await?;
+        }
+        let wrote = new.is_some();
+        next.version = current.resource.version;
+        if let Some(new) = new {
+            let if_match = Some(IfMatch::Versions(vec![current.resource.version]));
+            let precondition = Precondition { if_match, ..Precondition::default() };
+            let body = new.to_string();
+            let id = current.resource.id.as_str();
+            match self.engine.update(&self.session, pulled.ty, Some(id), body.as_bytes(), &precondition).await {
+                Ok(written) => next.version = written.resource.map_or(next.version, |resource| resource.version),
+                Err(error) if matches!(error.status, 409 | 412) => return Ok(None),
+                Err(error) if error.status < 500 => return self.refused(pulled).await.map(Some),
+                Err(error) => return Err(error),
+            }
+        }
+        next.seen = seen(theirs);
+        next.remote = remote(&pair.remote, &pulled.remote);
+        let audit = overruled.into_iter().map(|one| {
+            let query = format!("{}={}", one.path, if one.was_ours { "ours" } else { "theirs" });
+            self.record("sync-overrule", key, Some(query))
+        });
+        let state = self.rows.pair_rows(key, &next);
+        self.rows.feed.keep(Keep { state, audit: audit.collect(), ..Keep::default() }).await?;
+        Ok(Some(Applied::Merged { wrote, conflicts: conflicts.len() }))
+    }
+
+    async fn unknown(&self, pulled: &Pulled, place: &str, theirs: &Value) -> Result<Applied, Error> {
+        let local = match self.localize(pulled.ty, theirs).await? {
+            Ok(local) => local,
+            Err(place) => return Ok(Applied::Waits(place)),
+        };
+        let found = self.finder.find(&self.engine, &self.session, pulled.ty, &local).await?;
+        let found = match found {
+            Match::One(id) => {
+                let key = format!("{}/{id}", r4().ty(pulled.ty).name);
+                let there = self.rows.delivered(&key).await?;
+                // Ours is another record there: two of them are one.
+                let is_other =
+                    there.as_ref().is_some_and(|there| !there.deleted && there.remote.id != pulled.remote.id);
+                if is_other { Match::Unsure } else { Match::One(id) }
+            }
+            found => found,
+        };
+        match found {
+            Match::No => self.create(pulled, &new_id(&self.engine), theirs, &local).await,
+            Match::One(id) => {
+                let _lock = self.lock(&id).await;
+                let key = format!("{}/{id}", r4().ty(pulled.ty).name);
+                let pair = Pair::strangers(pulled.remote.clone());
+                let mut state = self.rows.pair_rows(&key, &pair);
+                if self.rows.delivered(&key).await?.is_none_or(|there| there.deleted) {
+                    state.push(self.rows.idmap_row(&key, &linked(&pulled.remote, &key, &local)));
+                }
+                self.rows
+                    .feed
+                    .keep(Keep { state, audit: vec![self.record("sync-link", &key, None)], ..Keep::default() })
+                    .await?;
+                self.known(pulled, &id, theirs).await
+            }
+            Match::Unsure => {
+                let reason = format!("a record of {} may be here already: link or merge them", self.settings.name);
+                let place = format!("{}/{place}", self.settings.name);
+                task::remote(&self.engine, &self.session, "sync-duplicate", &reason, &place).await?;
+                Ok(Applied::Unsure)
+            }
+        }
+    }
+
+    /// The rows come first: delivery must know that it is there before it sees it here.
+    async fn create(&self, pulled: &Pulled, id: &str, theirs: &Value, local: &Value) -> Result<Applied, Error> {
+        let key = format!("{}/{id}", r4().ty(pulled.ty).name);
+        let mut pair = Pair::twins(pulled.remote.clone(), self.settings.kind, pulled.ty, local);
+        pair.seen = seen(theirs);
+        pair.version = 1;
+        let mut state = self.rows.pair_rows(&key, &pair);
+        state.push(self.rows.idmap_row(&key, &linked(&pulled.remote, &key, local)));
+        self.rows.feed.keep(Keep { state, ..Keep::default() }).await?;
+        let mut body = local.clone();
+        body.set("id", id);
+        let mut meta = Value::Object(Vec::new());
+        meta.set("source", format!("{}/{}/{}", self.settings.base, r4().ty(pulled.ty).name, pulled.remote.id));
+        body.set("meta", meta);
+        let precondition = Precondition { must_not_exist: true, ..Precondition::default() };
+        match self.engine.update(&self.session, pulled.ty, Some(id), body.to_string().as_bytes(), &precondition).await {
+            Ok(_) => Ok(Applied::Created(key)),
+            Err(error) if error.status < 500 => self.refused(pulled).await,
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn refused(&self, pulled: &Pulled) -> Result<Applied, Error> {
+        let place = format!("{}/{}/{}", self.settings.name, r4().ty(pulled.ty).name, pulled.remote.id);
+        let reason = format!("a record of {} is not valid as it would be here: correct it there", self.settings.name);
+        task::remote(&self.engine, &self.session, "sync-invalid", &reason, &place).await?;
+        Ok(Applied::Refused)
+    }
+
+    /// Ours was deleted. Unless theirs has changed since, its deletion is on its way there.
+    async fn deleted_here(
+        &self,
+        pulled: &Pulled,
+        key: &str,
+        pair: &Pair,
+        theirs: &Value,
+        local: &Value,
+    ) -> Result<Applied, Error> {
+        let shown = project(self.settings.kind, pulled.ty, local, local);
+        let conflicts = if shown == pair.base.theirs {
+            Vec::new()
+        } else {
+            let path = r4().ty(pulled.ty).name.to_owned();
+            vec![Conflict { path, ours: None, theirs: Some(local.clone()) }]
+        };
+        if !conflicts.is_empty() {
+            task::conflict(&self.engine, &self.session, &self.settings.name, key, &conflicts).await?;
+        }
+        let base = Base { theirs: shown, ..pair.base.clone() };
+        let next = Pair { base, seen: seen(theirs), ..pair.clone() };
+        self.rows.feed.keep(Keep { state: self.rows.pair_rows(key, &next), ..Keep::default() }).await?;
+        Ok(Applied::Merged { wrote: false, conflicts: conflicts.len() })
+    }
+
+    /// Theirs is gone; the caller holds the lock of `id`.
+    pub(super) async fn gone(&self, ty: TypeId, key: &str, id: &str) -> Result<Applied, Error> {
+        let pair = self.pair(ty, key, &Remote::default()).await?;
+        let current = self.rows.feed.current(ty, id).await?.filter(|current| current.resource.op != Op::Delete);
+        let Some(ours) = current.as_ref().and_then(|current| parse(&current.resource.json)).filter(|_| !pair.gone)
+        else {
+            return Ok(Applied::Gone);
+        };
+        let kind = self.settings.kind;
+        let mut left = ours.clone();
+        let precondition = Precondition::default();
+        if pair.ours_changed(kind, ty, &ours) {
+            // We have changed what they have removed.
+            let conflict = Conflict { path: r4().ty(ty).name.to_owned(), ours: Some(ours.clone()), theirs: None };
+            task::conflict(&self.engine, &self.session, &self.settings.name, key, &[conflict]).await?;
+        } else if self.settings.tombstone == Tombstone::Inactive && r4().ty(ty).element("active").is_some() {
+            left.set("active", false);
+        }
+        // First of all delivery must not bring it back.
+        let there =
+            Delivered { remote: pair.remote.clone(), deleted: true, group: key.to_owned(), ..Delivered::default() };
+        let there = match self.rows.delivered(key).await? {
+            Some(known) => Delivered { deleted: true, hash: 0, ..known },
+            None => there,
+        };
+        let mut state = self.rows.pair_rows(key, &pair.without_them(kind, ty, &left));
+        state.push(self.rows.idmap_row(key, &there));
+        self.rows
+            .feed
+            .keep(Keep { state, audit: vec![self.record("sync-gone", key, None)], ..Keep::default() })
+            .await?;
+        if left != ours {
+            self.engine.update(&self.session, ty, Some(id), left.to_string().as_bytes(), &precondition).await?;
+        } else if self.settings.tombstone == Tombstone::Delete && !pair.ours_changed(kind, ty, &ours) {
+            self.engine.delete(&self.session, ty, Some(id), &precondition).await?;
+        }
+        Ok(Applied::Gone)
+    }
+
+    pub(super) fn record(&self, interaction: &str, key: &str, query: Option<String>) -> AuditRecord {
+        AuditRecord {
+            at_us: self.engine.now_us(),
+            interaction: interaction.into(),
+            outcome: 0,
+            status: 200,
+            who: format!("sync/{}", self.settings.name),
+            request_id: String::new(),
+            entity: key.to_owned(),
+            patient: key.starts_with("Patient/").then(|| key.to_owned()),
+            query,
+        }
+    }
+}
+
+pub(super) fn parse(json: &[u8]) -> Option<Value> {
+    Value::parse(std::str::from_utf8(json).ok()?).ok()
+}
+
+/// Delivery's row of a record that it has not written itself.
+fn linked(remote: &Remote, key: &str, local: &Value) -> Delivered {
+    let subject = ["subject", "patient"].iter().find_map(|name| local.path(&[name, "reference"])?.as_str());
+    let group = subject.filter(|subject| subject.starts_with("Patient/")).unwrap_or(key).to_owned();
+    Delivered { remote: remote.clone(), group, ..Delivered::default() }
+}
+
+/// What a pull knows of a record is less than what a write has learned.
+fn remote(known: &Remote, pulled: &Remote) -> Remote {
+    if known.id == pulled.id && pulled.more.is_empty() { known.clone() } else { pulled.clone() }
+}
+
+/// 128 random bits.
+fn new_id(engine: &Engine) -> String {
+    let mut random = [0; 16];
+    engine.fill_random(&mut random);
+    let mut id = format!("{:032x}", u128::from_be_bytes(random));
+    for at in [20, 16, 12, 8] {
+        id.insert(at, '-');
+    }
+    id
+}

@@ -1,0 +1,216 @@
+//! A connector that looks before it writes: what the EMR has changed is merged here first, so that no write covers an edit.
+
+use super::apply::{Sync, parse};
+use super::overlay::overlay;
+use super::pair::{Outgoing, Pair, seen};
+use super::project::project;
+use super::pulled::{Applied, Pulled};
+use super::quality::Quality;
+use super::references;
+use delivery::{Async, Calls, Check, Destination, Found, Item, Outcome, Problem, Remote, Verdict};
+use engine::Keep;
+use fhir::defs::{TypeId, r4};
+use fhir::json::Value;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Reads one record of an EMR. Waits for [`Calls::next`] before each request.
+pub trait Reader: Send + std::marker::Sync + std::fmt::Debug {
+    /// `None`: it is not there.
+    fn read<'a>(
+        &'a self,
+        name: &'a str,
+        remote: &'a Remote,
+        calls: &'a Calls,
+    ) -> Async<'a, Result<Option<Value>, Outcome>>;
+}
+
+/// `inner` with synchronisation around it.
+#[derive(Debug)]
+pub struct Synced<D, R> {
+    inner: D,
+    reader: R,
+    sync: Arc<Sync>,
+}
+
+impl<D: Destination, R: Reader> Synced<D, R> {
+    pub fn new(inner: D, reader: R, sync: Arc<Sync>) -> Synced<D, R> {
+        Synced { inner, reader, sync }
+    }
+
+    async fn write(&self, item: &Item, calls: &Calls) -> Result<Outcome, Outcome> {
+        let Some((ty, id)) = split(&item.key) else { return Ok(self.inner.deliver(item, calls).await) };
+        let Some(remote) = &item.remote else { return self.create(item, ty, id, calls).await };
+        let read = self.reader.read(&item.name, remote, calls).await?;
+        let _lock = self.sync.lock(id).await;
+        let Some(theirs) = read else {
+            if item.body.is_some() {
+                self.sync.gone(ty, &item.key, id).await.map_err(ours)?;
+                return Err(Outcome::Refused(Problem::new(410, "it was removed there: a Task asks what is right")));
+            }
+            return Ok(Outcome::Done(remote.clone()));
+        };
+        let pair = self.sync.pair(ty, &item.key, remote).await.map_err(ours)?;
+        if pair.seen != seen(&theirs) || pair.sent.is_some() {
+            let pulled = Pulled { ty, remote: remote.clone(), resource: Some(theirs.clone()) };
+            match self.sync.known(&pulled, id, &theirs).await.map_err(ours)? {
+                Applied::Waits(_) => return Err(again("it refers to a record that is still to be pulled")),
+                Applied::Refused => {
+                    return Err(Outcome::Refused(Problem::new(422, "theirs is not valid here: see its Task")));
+                }
+                Applied::Merged { conflicts, .. } if conflicts > 0 && item.body.is_none() => {
+                    return Err(Outcome::Refused(Problem::new(409, "changed there since: a Task asks what is right")));
+                }
+                _ => {}
+            }
+        }
+        if item.body.is_none() {
+            return Ok(self.inner.deliver(item, calls).await);
+        }
+        self.update(item, ty, id, calls).await
+    }
+
+    /// Theirs is what the base says.
+    async fn update(&self, item: &Item, ty: TypeId, id: &str, calls: &Calls) -> Result<Outcome, Outcome> {
+        let remote = item.remote.clone().unwrap_or_default();
+        let current = self.sync.rows.feed.current(ty, id).await.map_err(ours)?;
+        let current = current.filter(|current| current.resource.version == item.version);
+        let local = current.and_then(|current| parse(&current.resource.json));
+        let local = local.ok_or_else(|| again("ours has changed meanwhile"))?;
+        let pair = self.sync.pair(ty, &item.key, &remote).await.map_err(ours)?;
+        let Some(outgoing) = pair.outgoing(self.sync.settings.kind, ty, &local) else {
+            return Ok(Outcome::Done(remote));
+        };
+        self.keep(&item.key, &pair.sending(&outgoing)).await?;
+        let item = match outgoing.differs {
+            true => &Item { body: Some(self.body(item, ty, &outgoing).await?), ..item.clone() },
+            false => item,
+        };
+        let outcome = self.inner.deliver(item, calls).await;
+        if let Outcome::Done(remote) = &outcome {
+            let arrived = Pair { seen: 0, version: item.version, ..pair.sending(&outgoing).arrived(remote.clone()) };
+            self.keep(&item.key, &arrived).await?;
+        }
+        Ok(outcome)
+    }
+
+    /// The body with theirs where a conflict is open.
+    async fn body(&self, item: &Item, ty: TypeId, outgoing: &Outgoing) -> Result<Value, Outcome> {
+        let Some(body) = &item.body else { return Ok(Value::Null) };
+        let local = match self.sync.localize(ty, body).await.map_err(ours)? {
+            Ok(local) => local,
+            Err(_) => return Err(again("it refers to a record that is still to be pulled")),
+        };
+        let kind = self.sync.settings.kind;
+        let mut body = overlay(kind, ty, &local, &project(kind, ty, &local, &outgoing.theirs), &outgoing.theirs);
+        let mut keys = Vec::new();
+        references::walk(&body, &mut |reference| keys.extend(references::plain("", reference).map(str::to_owned)));
+        let mut places = Vec::new();
+        for key in keys {
+            let there = self.sync.rows.delivered(&key).await.map_err(ours)?;
+            if let (Some(there), Some((name, _))) = (there, key.split_once('/')) {
+                places.push((format!("{name}/{}", there.remote.id), key));
+            }
+        }
+        references::replace(&mut body, &|key| {
+            places.iter().find(|(_, ours)| ours == key).map(|(place, _)| place.clone())
+        });
+        Ok(body)
+    }
+
+    async fn create(&self, item: &Item, ty: TypeId, id: &str, calls: &Calls) -> Result<Outcome, Outcome> {
+        let linked = {
+            let _lock = self.sync.lock(id).await;
+            self.sync.rows.delivered(&item.key).await.map_err(ours)?
+        };
+        if item.body.is_some() && linked.is_some_and(|there| !there.deleted) {
+            return Err(again("it has been found there meanwhile"));
+        }
+        let outcome = self.inner.deliver(item, calls).await;
+        if let (Outcome::Done(remote), true) = (&outcome, item.body.is_some()) {
+            let current = self.sync.rows.feed.current(ty, id).await.map_err(ours)?;
+            let current = current.filter(|current| current.resource.version == item.version);
+            // Otherwise the base follows from delivery's row and the log.
+            if let Some(content) = current.and_then(|current| parse(&current.resource.json)) {
+                let pair = Pair::twins(remote.clone(), self.sync.settings.kind, ty, &content);
+                self.keep(&item.key, &Pair { version: item.version, ..pair }).await?;
+            }
+        }
+        Ok(outcome)
+    }
+
+    async fn keep(&self, key: &str, pair: &Pair) -> Result<(), Outcome> {
+        let state = self.sync.rows.pair_rows(key, pair);
+        self.sync.rows.feed.keep(Keep { state, ..Keep::default() }).await.map_err(ours)
+    }
+}
+
+impl<D: Destination, R: Reader> Destination for Synced<D, R> {
+    fn deliver<'a>(&'a self, item: &'a Item, calls: &'a Calls) -> Async<'a, Outcome> {
+        Box::pin(async move { self.write(item, calls).await.unwrap_or_else(|outcome| outcome) })
+    }
+
+    fn probe<'a>(&'a self, item: &'a Item, calls: &'a Calls) -> Async<'a, Found> {
+        self.inner.probe(item, calls)
+    }
+
+    fn quiesce(&self) -> Duration {
+        self.inner.quiesce()
+    }
+
+    fn probes(&self) -> u32 {
+        self.inner.probes()
+    }
+
+    fn kind(&self) -> &'static str {
+        self.inner.kind()
+    }
+}
+
+/// What a synchronised destination does not send: echoes, and what its EMR would refuse. Goes into the `Spec`.
+#[derive(Debug)]
+pub struct SyncCheck {
+    sync: Arc<Sync>,
+    quality: Quality,
+}
+
+impl SyncCheck {
+    pub fn new(sync: Arc<Sync>, quality: Quality) -> SyncCheck {
+        SyncCheck { sync, quality }
+    }
+}
+
+impl Check for SyncCheck {
+    fn check<'a>(&'a self, item: &'a Item) -> Async<'a, Result<Verdict, engine::Error>> {
+        Box::pin(async move {
+            let Some(body) = &item.body else { return Ok(Verdict::Send) };
+            if let (Some((ty, id)), Some(pair)) = (split(&item.key), self.sync.rows.pair(&item.key).await?) {
+                let current = self.sync.rows.feed.current(ty, id).await?;
+                let local = current.and_then(|current| parse(&current.resource.json));
+                let kind = self.sync.settings.kind;
+                if local.is_some_and(|local| pair.outgoing(kind, ty, &local).is_none()) {
+                    return Ok(Verdict::Nothing);
+                }
+            }
+            let findings = self.quality.findings(body);
+            Ok(match findings.is_empty() {
+                true => Verdict::Send,
+                false => Verdict::Refuse(Problem::new(422, super::quality::text(&findings))),
+            })
+        })
+    }
+}
+
+fn split(key: &str) -> Option<(TypeId, &str)> {
+    let (name, id) = key.split_once('/')?;
+    Some((r4().resource_by_name(name)?, id))
+}
+
+/// The reason is on our side: tried again, and no sign of the EMR's health.
+fn again(text: &str) -> Outcome {
+    Outcome::Retry { problem: Problem::new(409, text), after: Some(Duration::from_millis(200)) }
+}
+
+fn ours(error: engine::Error) -> Outcome {
+    Outcome::Retry { problem: Problem::new(409, format!("our own store failed ({})", error.status)), after: None }
+}
