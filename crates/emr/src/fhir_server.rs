@@ -2,6 +2,7 @@
 
 use crate::http::{Answer, Http};
 use crate::outcome::{of_failure, of_lost};
+use crate::sync::Reader;
 use delivery::{Async, Calls, Destination, Found, Identifier, Item, Outcome, Problem, Remote};
 use fhir::json;
 use fhir::json::{Document, Limits, Value};
@@ -95,10 +96,7 @@ impl FhirServer {
         let query = [("identifier", format!("{}|{}", item.identifier.system, item.identifier.value))];
         let request = self.http.request(Method::GET, &path, None).query(&query);
         match self.http.send(calls, request).await {
-            Err(lost) => Found::Unknown(match of_lost(lost) {
-                Outcome::Retry { problem, .. } | Outcome::Unknown(problem) => problem,
-                _ => Problem::default(),
-            }),
+            Err(lost) => Found::Unknown(problem_of(of_lost(lost))),
             Ok(answer) if answer.status == 200 => {
                 found_id(&answer.body, &item.name).map_or(Found::No, |id| Found::Yes(Remote { id, more: Vec::new() }))
             }
@@ -141,6 +139,44 @@ impl Destination for FhirServer {
 
     fn kind(&self) -> &'static str {
         "fhir"
+    }
+}
+
+impl Reader for FhirServer {
+    fn read<'a>(
+        &'a self,
+        name: &'a str,
+        remote: &'a Remote,
+        calls: &'a Calls,
+    ) -> Async<'a, Result<Option<Value>, Outcome>> {
+        Box::pin(async move {
+            let request = self.http.request(Method::GET, &format!("/{name}/{}", remote.id), None);
+            let answer = self
+                .http
+                .send(calls, request)
+                .await
+                .map_err(|lost| Outcome::Retry { problem: problem_of(of_lost(lost)), after: None })?;
+            let unreadable = || Outcome::Refused(Problem::new(answer.status, "its record there cannot be read"));
+            match answer.status {
+                200 => {
+                    let text = std::str::from_utf8(&answer.body).map_err(|_| unreadable())?;
+                    Value::parse(text).map(Some).map_err(|_| unreadable())
+                }
+                404 | 410 => Ok(None),
+                // Reading may be repeated, whatever has become of it.
+                _ => Err(match of_failure(&answer) {
+                    Outcome::Unknown(problem) => Outcome::Retry { problem, after: answer.retry_after },
+                    outcome => outcome,
+                }),
+            }
+        })
+    }
+}
+
+fn problem_of(outcome: Outcome) -> Problem {
+    match outcome {
+        Outcome::Retry { problem, .. } | Outcome::Unknown(problem) => problem,
+        _ => Problem::default(),
     }
 }
 

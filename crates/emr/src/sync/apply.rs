@@ -225,7 +225,11 @@ impl Sync {
             let query = format!("{}={}", one.path, if one.was_ours { "ours" } else { "theirs" });
             self.record("sync-overrule", key, Some(query))
         });
-        let state = self.rows.pair_rows(key, &next);
+        let mut state = self.rows.pair_rows(key, &next);
+        if pair.gone {
+            // It is back: ours goes to it, and not to a second one.
+            state.push(self.rows.idmap_row(key, &linked(&next.remote, key, local)));
+        }
         self.rows.feed.keep(Keep { state, audit: audit.collect(), ..Keep::default() }).await?;
         Ok(Some(Applied::Merged { wrote, conflicts: conflicts.len() }))
     }

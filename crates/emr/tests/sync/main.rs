@@ -2,3 +2,4 @@
 //! a small EMR.
 
 mod history;
+mod two_way;
