@@ -1,7 +1,7 @@
 //! Which items of two lists are the same thing: by their business key.
 
 use super::element::Element;
-use super::merge::{Four, items};
+use super::merge::Four;
 use fhir::json::Value;
 
 /// The items of four lists by key. Items with equal keys are numbered.
@@ -47,7 +47,7 @@ impl<'a> Keyed<'a> {
 
 /// `None` when an item has no key: places decide then.
 pub(super) fn keyed<'a>(element: &Element, four: Four<'a>) -> Option<Keyed<'a>> {
-    let list = |list: Option<&'a Value>| list.map_or(Vec::new(), |list| items(list).iter().collect::<Vec<_>>());
+    let list = |list: Option<&'a Value>| list.map_or(Vec::new(), |list| list.items().iter().collect::<Vec<_>>());
     let lists = [list(four.base_ours), list(four.base_theirs), list(four.ours), list(four.theirs)];
     let keys = |list: &[&Value]| -> Option<Vec<String>> {
         let mut keys: Vec<String> = Vec::new();
@@ -94,7 +94,7 @@ fn reference(item: &Value) -> Option<String> {
 
 fn concept(item: &Value) -> Option<String> {
     let coding =
-        item.get("coding").and_then(|list| items(list).first()).and_then(|coding| pair(coding, "system", "code"));
+        item.get("coding").and_then(|list| list.items().first()).and_then(|coding| pair(coding, "system", "code"));
     coding.or_else(|| text(item, "text").map(str::to_owned))
 }
 

@@ -202,7 +202,7 @@ impl Merger<'_> {
         if let Some(keyed) = keyed(element, four) {
             return self.keyed(element, path, &keyed);
         }
-        let length = |list: Option<&Value>| list.map_or(0, |list| items(list).len());
+        let length = |list: Option<&Value>| list.map_or(0, |list| list.items().len());
         let lengths = [four.base_ours, four.base_theirs, four.ours, four.theirs].map(length);
         // Without keys, places say which is which only as long as nothing was added or removed.
         if lengths.iter().any(|length| *length != lengths[0]) {
@@ -210,7 +210,7 @@ impl Merger<'_> {
         }
         let mut out = (Vec::new(), Vec::new(), Vec::new());
         for at in 0..lengths[0] {
-            let item = four.map(|list| items(list).get(at));
+            let item = four.map(|list| list.items().get(at));
             let three = self.node(element, &format!("{path}[{at}]"), item);
             out.0.push(three.ours.unwrap_or_default());
             out.1.push(three.theirs.unwrap_or_default());
@@ -280,13 +280,6 @@ impl Merger<'_> {
     }
 }
 
-pub(super) fn items(list: &Value) -> &[Value] {
-    match list {
-        Value::Array(items) => items,
-        _ => &[],
-    }
-}
-
 /// Both sides have only added codings to a concept. One that was recoded is one element: half of each would mean something else.
 fn only_adds(four: Four<'_>) -> bool {
     let text = four.map(|concept| concept.get("text"));
@@ -294,7 +287,7 @@ fn only_adds(four: Four<'_>) -> bool {
         return false;
     }
     let codes = |concept: Option<&Value>| -> Vec<(Option<Value>, Option<Value>)> {
-        let codings = concept.and_then(|concept| concept.get("coding")).map_or(&[][..], items);
+        let codings = concept.and_then(|concept| concept.get("coding")).map_or(&[][..], Value::items);
         codings.iter().map(|coding| (coding.get("system").cloned(), coding.get("code").cloned())).collect()
     };
     let [base_ours, base_theirs] = [codes(four.base_ours), codes(four.base_theirs)];

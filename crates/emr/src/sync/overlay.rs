@@ -1,7 +1,7 @@
 //! Puts a changed projection back over the whole resource: what takes no part stays as it is.
 
 use super::canonical::{canonical, is_empty};
-use super::merge::{Base, items, merge};
+use super::merge::{Base, merge};
 use super::precedence::Winner;
 use super::project::{Kind, official_name};
 use fhir::defs::TypeId;
@@ -22,7 +22,7 @@ pub fn overlay(kind: Kind, ty: TypeId, whole: &Value, before: &Value, after: &Va
         }
     };
     // The name that such an EMR has is its official one, whatever we call it.
-    let called = name.and_then(|at| items(whole.get("name")?).get(at)?.get("use").cloned());
+    let called = name.and_then(|at| whole.list("name").get(at)?.get("use").cloned());
     set_use(&mut named, Some("official".into()));
     let merged = merge(ty, &base, &canonical(&named), after, &|_| Winner::Theirs);
     let mut out = ordered(whole, &merged.ours);
@@ -48,8 +48,8 @@ fn ordered(old: &Value, new: &Value) -> Value {
             Value::Object(out)
         }
         (Value::Array(_), Value::Array(list)) => {
-            let same = |item: &Value| items(old).iter().find(|was| canonical(was) == *item);
-            let like = |at: usize| items(old).get(at).unwrap_or(&Value::Null);
+            let same = |item: &Value| old.items().iter().find(|was| canonical(was) == *item);
+            let like = |at: usize| old.items().get(at).unwrap_or(&Value::Null);
             let item = |(at, item): (usize, &Value)| same(item).cloned().unwrap_or_else(|| ordered(like(at), item));
             Value::Array(list.iter().enumerate().map(item).collect())
         }

@@ -1,7 +1,6 @@
 //! Which elements take part in synchronisation with a kind of EMR: what it cannot keep must not look like a deletion.
 
 use super::canonical::canonical;
-use super::merge::items;
 use fhir::defs::{TypeId, r4};
 use fhir::json;
 use fhir::json::Value;
@@ -76,7 +75,7 @@ fn plain_references(value: Value) -> Value {
 /// What OpenEMR keeps of one element.
 fn openemr(name: &str, element: &str, value: &Value) -> Value {
     match (name, element) {
-        ("Patient" | "Practitioner", "name") => official(items(value)),
+        ("Patient" | "Practitioner", "name") => official(value.items()),
         (_, "identifier") => filtered(
             value,
             |one| text(one, "system").is_some_and(|system| OPENEMR_IDENTIFIERS.contains(&system)),
@@ -86,11 +85,11 @@ fn openemr(name: &str, element: &str, value: &Value) -> Value {
             filtered(value, has_column, |one| with(one, &["system", "value", "use"]))
         }
         ("Patient" | "Practitioner" | "Organization", "address") => {
-            let address = items(value).first().map(|address| with(address, &OPENEMR_ADDRESS));
+            let address = value.items().first().map(|address| with(address, &OPENEMR_ADDRESS));
             Value::Array(address.into_iter().collect())
         }
         ("Patient", "generalPractitioner") => {
-            let first = items(value).first().map(|one| with(one, &["reference", "identifier"]));
+            let first = value.items().first().map(|one| with(one, &["reference", "identifier"]));
             Value::Array(first.into_iter().collect())
         }
         // Others than the patient are chosen by OpenEMR.
@@ -101,7 +100,7 @@ fn openemr(name: &str, element: &str, value: &Value) -> Value {
         ),
         (_, "subject" | "patient") => with(value, &["reference"]),
         (_, "code" | "medicationCodeableConcept" | "clinicalStatus") => {
-            let codings = items(value.get("coding").unwrap_or(&Value::Null));
+            let codings = value.list("coding");
             match codings.is_empty() {
                 true => with(value, &["text"]),
                 false => {
@@ -118,7 +117,7 @@ fn text<'a>(value: &'a Value, name: &str) -> Option<&'a str> {
 }
 
 fn filtered(list: &Value, keep: impl Fn(&Value) -> bool, part: impl Fn(&Value) -> Value) -> Value {
-    Value::Array(items(list).iter().filter(|one| keep(one)).map(part).collect())
+    Value::Array(list.items().iter().filter(|one| keep(one)).map(part).collect())
 }
 
 /// The named members that are there.
@@ -133,9 +132,12 @@ fn official(names: &[Value]) -> Value {
     let mut name = with(chosen, &["family"]);
     name.set("use", "official");
     let given: Vec<Value> =
-        chosen.get("given").map_or(&[][..], items).iter().take(OPENEMR_GIVEN_MAX).cloned().collect();
+        chosen.get("given").map_or(&[][..], Value::items).iter().take(OPENEMR_GIVEN_MAX).cloned().collect();
     name.set("given", given);
-    name.set("prefix", chosen.get("prefix").map_or(&[][..], items).iter().take(1).cloned().collect::<Vec<Value>>());
+    name.set(
+        "prefix",
+        chosen.get("prefix").map_or(&[][..], Value::items).iter().take(1).cloned().collect::<Vec<Value>>(),
+    );
     Value::Array(vec![name])
 }
 
@@ -147,7 +149,7 @@ fn official_among(names: &[Value]) -> Option<usize> {
 
 /// Which of the resource's names an EMR with one name has.
 pub(super) fn official_name(resource: &Value) -> Option<usize> {
-    official_among(items(resource.get("name")?))
+    official_among(resource.list("name"))
 }
 
 /// Phones by use, and e-mail.

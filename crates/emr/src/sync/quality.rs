@@ -1,6 +1,5 @@
 //! Data-quality rules before a resource is sent: what the EMR would refuse is found here, with its place.
 
-use super::merge::items;
 use super::project::Kind;
 use fhir::json::Value;
 use std::sync::Arc;
@@ -47,7 +46,7 @@ fn unmapped(mapped: &dyn Mapped, path: &str, value: &Value, findings: &mut Vec<F
     match value {
         Value::Array(list) => list.iter().for_each(|item| unmapped(mapped, path, item, findings)),
         Value::Object(members) => {
-            let codings = value.get("coding").map_or(&[][..], items);
+            let codings = value.get("coding").map_or(&[][..], Value::items);
             let known =
                 codings.iter().filter_map(|coding| mapped.is_mapped(path, coding.str("system")?, coding.str("code")?));
             let known: Vec<bool> = known.collect();
