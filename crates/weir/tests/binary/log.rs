@@ -8,10 +8,10 @@ fn requests_are_logged_as_the_level_and_the_format_say() {
     let logged = |settings: &[(&str, &str)]| {
         let dir = tempfile::tempdir().unwrap();
         let mut server = Server::spawn(weir(dir.path()).envs(settings.iter().copied()).arg("serve"));
-        assert_eq!(server.client().get("/Patient/p1").status, 404);
+        assert_eq!(server.client().get("/Patient/id-of-somebody").status, 404);
         server.kill();
         let log = server.log();
-        assert!(!log.contains("p1") && !log.contains('\x1b'), "no ids, and no colours in a file: {log}");
+        assert!(!log.contains("id-of-somebody") && !log.contains('\x1b'), "no ids, and no colours in a file: {log}");
         log
     };
     let text = logged(&[]);
