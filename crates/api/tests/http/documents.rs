@@ -73,7 +73,8 @@ async fn openapi_describes_paths_that_exist() {
         for (method, operation) in members.iter().filter(|(name, _)| name != "parameters") {
             let operation_id = operation.get("operationId").and_then(Value::as_str).unwrap();
             assert!(operation_ids.insert(operation_id.to_owned()), "{operation_id} twice");
-            if method == "get" {
+            // The operator's API is served beside this router; the tests of `web` call it.
+            if method == "get" && !path.starts_with("/ops/") {
                 let reply = world.get(&concrete).await;
                 assert_eq!(reply.status, 200, "{concrete}: {}", reply.text());
             }
