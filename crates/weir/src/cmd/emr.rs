@@ -17,8 +17,8 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 const SPACING: Duration = Duration::from_millis(500);
 /// Where the browser comes back to. Nothing needs to listen there: the code is in the address bar.
 const REDIRECT: &str = "http://localhost:8080/weir-enrolled";
-/// Types that the backend service may read.
-const TYPES: [&str; 12] = [
+/// Types that the backend service is registered to read.
+pub(crate) const READER_TYPES: [&str; 12] = [
     "Patient",
     "Practitioner",
     "Organization",
@@ -85,7 +85,7 @@ async fn enroll(site: &Site) -> Result<()> {
     let (client, turns) = (emr::client(TIMEOUT)?, Spaced::new(SPACING));
     let enrolment = Enrolment { client: &client, base: &site.url, site: &site.site, turns: &turns };
     let key = SigningKey::generate()?;
-    let reader = enrolment.register("weir reads", REDIRECT, &reader_scopes(TYPES), Some(&key)).await?;
+    let reader = enrolment.register("weir reads", REDIRECT, &reader_scopes(READER_TYPES), Some(&key)).await?;
     let writer = enrolment.register("weir writes", REDIRECT, &writer_scopes([]), None).await?;
     keep(&key_file, &key.to_pem()?)?;
     keep(&site.dir.join("writer.id"), &writer.client_id)?;

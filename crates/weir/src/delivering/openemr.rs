@@ -1,11 +1,13 @@
 //! The OpenEMR connector from its settings, and where its refresh tokens are kept.
 
 use super::secret;
+use crate::cmd::emr::READER_TYPES;
 use crate::config::destination::Destination;
 use crate::wiring::SystemClock;
 use anyhow::{Context, Result, ensure};
 use delivery::Async;
 use emr::OpenEmr;
+use emr::openemr::enroll::reader_scopes;
 use emr::openemr::{Credentials, Reader, Settings, Vault, VaultError, Writer};
 use engine::{Feed, Keep};
 use seal::Secret;
@@ -39,7 +41,8 @@ pub(crate) async fn connector(
     }
     let pem = secret(&keys.key_file).context("openemr.key_file")?;
     let key = SigningKey::from_pem(pem.expose()).context("openemr.key_file")?;
-    let scopes = destination.types.iter().map(|name| format!("system/{name}.read")).collect();
+    // Those that were registered: one that was not would fail every request for a token.
+    let scopes = reader_scopes(READER_TYPES);
     let reader = Reader { client_id: keys.client_id.clone(), key, scopes };
     let first = secret(&keys.refresh_token_file).context("openemr.refresh_token_file")?;
     let vault = KeptTokens { feed, space: format!("emr/{}", destination.name), first: fingerprint(&first) };
