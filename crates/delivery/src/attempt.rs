@@ -66,13 +66,19 @@ impl<B: Book> Shared<B> {
 
     pub(crate) async fn keep(&self, state: Vec<StateChange>, audit: Vec<AuditRecord>) -> Result<(), Error> {
         let mut pause = Duration::from_millis(20);
+        let lease_us = i64::try_from(self.spec.lease.as_micros()).unwrap_or(i64::MAX);
         loop {
+            let asked_us = self.gate.steady.now_us();
             let keep = Keep { state: state.clone(), claims: vec![self.lease()], audit: audit.clone() };
             match self.book.keep(keep).await {
                 // The store has too much to do: it is asked again, and nothing is sent meanwhile.
                 Err(error) if error.status == 503 && pause < Duration::from_secs(5) => {
                     tokio::time::sleep(pause).await;
                     pause *= 2;
+                }
+                // Written, but the answer was so long on its way that somebody else may have the lease by now.
+                Ok(()) if self.gate.steady.now_us() - asked_us > lease_us / 2 => {
+                    return Err(Error { status: 409, issues: Vec::new(), version: None });
                 }
                 outcome => return outcome,
             }
@@ -89,7 +95,7 @@ impl<B: Book> Shared<B> {
     ) -> Result<(After, Sign), Error> {
         // Changes and deletions of what is known to be there may be repeated once the first can no longer take effect.
         let is_create = sending.item.remote.is_none() && sending.item.body.is_some();
-        let is_probe = intent.state == State::Probe && is_create;
+        let is_probe = is_create && (intent.state == State::Probe || intent.uncertain);
         intent.state = State::InFlight;
         intent.attempts += u32::from(!is_probe);
         if !is_probe {
@@ -124,6 +130,7 @@ impl<B: Book> Shared<B> {
                 intent.probes += 1;
                 match intent.probes >= self.destination.probes() {
                     true => {
+                        intent.uncertain = false;
                         let problem = Problem::new(0, "it did not arrive: it is sent again");
                         Outcome::Retry { problem, after: Some(Duration::ZERO) }
                     }
@@ -162,6 +169,7 @@ impl<B: Book> Shared<B> {
             }
             Outcome::Unknown(problem) => {
                 next.state = State::Probe;
+                next.uncertain |= sending.item.remote.is_none() && sending.item.body.is_some();
                 next.not_before_us = now.saturating_add_unsigned(self.destination.quiesce().as_micros() as u64);
                 problem
             }

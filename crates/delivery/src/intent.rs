@@ -46,6 +46,9 @@ pub struct Intent {
     pub since_us: i64,
     /// The change whose content is being sent, or was when the process died.
     pub sending: u64,
+    /// A creation of unknown outcome has not been cleared up: it may be there, whatever has been tried since.
+    #[serde(default)]
+    pub uncertain: bool,
     /// Looks at the destination after an unknown outcome that found nothing.
     pub probes: u32,
     pub problem: Option<Problem>,
@@ -62,6 +65,7 @@ impl Intent {
             not_before_us: i64::MIN,
             since_us,
             sending: 0,
+            uncertain: false,
             probes: 0,
             problem: None,
         }

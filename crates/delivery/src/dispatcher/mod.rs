@@ -194,6 +194,7 @@ impl<B: Book> Dispatcher<B> {
             for (_, row) in rows {
                 let Ok(mut intent) = serde_json::from_slice::<Intent>(&row) else { continue };
                 // Times of an earlier process are not trusted: the clock may have been set since.
+                intent.uncertain |= intent.state == State::InFlight;
                 match intent.state {
                     State::InFlight | State::Probe => {
                         intent.state = State::Probe;
