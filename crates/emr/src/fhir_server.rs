@@ -192,7 +192,7 @@ fn has_identifier(name: &str) -> bool {
 }
 
 /// Adds our identifier unless it is there.
-fn add_identifier(name: &str, body: &mut Value, identifier: &Identifier) {
+pub(crate) fn add_identifier(name: &str, body: &mut Value, identifier: &Identifier) {
     let ours = json!({ "system": identifier.system.as_str(), "value": identifier.value.as_str() });
     match body.get_mut("identifier") {
         Some(Value::Array(items)) => {

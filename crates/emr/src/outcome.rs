@@ -37,6 +37,11 @@ pub(crate) fn text(body: &[u8]) -> String {
         let place = issue.get("expression").and_then(|places| places.each().next()?.as_str()).unwrap_or_default();
         words.push(format!("{code} {place}").trim().to_owned());
     }
+    joined(&words)
+}
+
+/// The text of a problem, not longer than is kept.
+pub(crate) fn joined(words: &[String]) -> String {
     let mut text = words.join("; ");
     text.truncate(text.floor_char_boundary(TEXT_BYTES_MAX));
     text

@@ -27,9 +27,8 @@ impl Client {
     pub(crate) fn remote(base: &str, token_file: Option<&Path>, ca_file: Option<&Path>) -> Result<Client> {
         let is_http = base.starts_with("http://") || base.starts_with("https://");
         anyhow::ensure!(is_http, "{base} is no address of a FHIR server\nhint: such as http://127.0.0.1:8080/fhir");
-        let read =
-            |path: &Path| std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()));
-        let authorization = token_file.map(read).transpose()?.map(|token| format!("Bearer {}", token.trim()));
+        let token = token_file.map(crate::wiring::secret).transpose()?;
+        let authorization = token.map(|token| format!("Bearer {}", token.expose()));
         let mut http = reqwest::Client::builder().connect_timeout(CONNECT_TIMEOUT);
         if let Some(path) = ca_file {
             http = http.tls_certs_merge(authorities(path)?);

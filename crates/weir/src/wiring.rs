@@ -100,16 +100,25 @@ pub(crate) fn local_session(request_id: &str) -> engine::Session {
     }
 }
 
+/// The secret in a file, without the white space around it.
+pub(crate) fn secret(path: &Path) -> Result<Secret> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(Secret::new(text.trim().to_owned()))
+}
+
 pub(crate) fn api_config(config: &Config) -> Result<api::Config> {
     let server = &config.server;
     let token = match server.token_file.as_os_str().is_empty() {
         true => None,
         false => {
             let path = &server.token_file;
-            let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-            let text = text.trim();
-            anyhow::ensure!(text.len() >= 16, "the token in {} is shorter than 16 characters", path.display());
-            Some(Secret::new(text.to_owned()))
+            let token = secret(path)?;
+            anyhow::ensure!(
+                token.expose().len() >= 16,
+                "the token in {} is shorter than 16 characters",
+                path.display()
+            );
+            Some(token)
         }
     };
     Ok(api::Config {

@@ -1,15 +1,15 @@
 //! A router on a temporary store, and short ways to ask it.
 
+use crate::stand::stand;
 use api::{Config, Metrics};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
-use engine::{Engine, Options};
+use engine::Options;
 use fhir::json::Value;
 use http_body_util::BodyExt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use store::{ManualClock, Store};
+use store::ManualClock;
 use tower::ServiceExt;
 
 pub(crate) const FHIR: (&str, &str) = ("content-type", "application/fhir+json");
@@ -90,27 +90,10 @@ impl World {
     }
 
     pub(crate) fn with(config: Config) -> World {
-        let dir = tempfile::tempdir().unwrap();
-        let clock = Arc::new(ManualClock::new(1_760_000_000_000_000));
-        let store = Store::open(store::Options {
-            dir: dir.path().join("data"),
-            master_key: seal::MasterKey::parse(&[7; 32]).unwrap(),
-            clock: clock.clone(),
-            cache_bytes_max: 1 << 20,
-            queue_max: 1_000,
-        })
-        .unwrap();
+        let (engine, store, clock, dir) = stand(Options::default(), 1_760_000_000_000_000);
         for name in &config.other_tenants {
             store.tenant(&store::TenantId(name.clone())).unwrap();
         }
-        let counter = AtomicU64::new(1);
-        let random = Arc::new(move |out: &mut [u8]| {
-            let number = counter.fetch_add(1, Ordering::Relaxed).to_be_bytes();
-            out.fill(0);
-            let from = out.len() - number.len();
-            out[from..].copy_from_slice(&number);
-        });
-        let engine = Engine::new(store, Options::default(), clock.clone(), random);
         let metrics = Arc::new(Metrics::default());
         let router = api::router(engine, config, metrics.clone());
         World { router, metrics, clock, _dir: dir }

@@ -9,4 +9,6 @@ mod headers;
 mod logs;
 mod resources;
 mod searches;
+#[path = "../../../engine/tests/support/stand.rs"]
+mod stand;
 mod tls;

@@ -5,9 +5,6 @@ use crate::outcome;
 use delivery::{Outcome, Problem};
 use fhir::json::Value;
 
-/// Longest text of a problem.
-const TEXT_BYTES_MAX: usize = 500;
-
 /// The body as JSON, `Null` when it is none.
 pub(super) fn body(answer: &Answer) -> Value {
     std::str::from_utf8(&answer.body).ok().and_then(|text| Value::parse(text).ok()).unwrap_or_default()
@@ -101,9 +98,7 @@ fn is_name(text: &str) -> bool {
 
 fn text(columns: &[(String, String)]) -> String {
     let words: Vec<String> = columns.iter().map(|(column, rules)| format!("{column}: {rules}")).collect();
-    let mut text = words.join("; ");
-    text.truncate(text.floor_char_boundary(TEXT_BYTES_MAX));
-    text
+    outcome::joined(&words)
 }
 
 #[cfg(test)]

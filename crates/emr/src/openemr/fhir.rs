@@ -1,8 +1,9 @@
 //! Whatever OpenEMR says that it takes by FHIR.
 
-use super::answer::{body, failed, refused, row, scalar};
-use super::push::{Looked, Push, Written, problem_of, unsaid};
+use super::answer::{body, refused, scalar};
+use super::push::{Looked, Push, Written, by_fhir, problem_of};
 use super::site::{Failure, Who};
+use crate::fhir_server::add_identifier;
 use ::fhir::json;
 use ::fhir::json::Value;
 use delivery::{Outcome, Problem, Remote};
@@ -13,37 +14,16 @@ const NUMBER: &str = "id";
 
 pub(super) async fn write(push: &Push<'_>, body: &Value) -> Written<Remote> {
     let mut resource = body.clone();
-    add_identifier(push, &mut resource);
-    let name = &push.item.name;
-    let (method, path) = match &push.item.remote {
-        Some(there) => {
-            resource.set("id", there.id.as_str());
-            (Method::PUT, format!("/{name}/{}", there.id))
-        }
-        None => (Method::POST, format!("/{name}")),
-    };
-    let request = push.emr.site.fhir(method, &path, Some(&resource));
-    let answer = push.emr.site.send(push.turns, Who::Writer, request).await.map_err(Failure::of_write)?;
-    match (&push.item.remote, answer.status) {
-        (Some(there), 200 | 201) => Ok(there.clone()),
-        (Some(_), _) => Err(refused(&answer, &["uuid"])),
-        (None, 200 | 201) => {
-            let row = row(&answer);
-            let uuid = scalar(&row, "uuid").or_else(|| scalar(&row, "id")).ok_or_else(|| unsaid(&answer))?;
-            let number = row.get("uuid").and_then(|_| scalar(&row, "id")).map(|number| (NUMBER.to_owned(), number));
-            Ok(Remote { id: uuid, more: number.into_iter().collect() })
-        }
-        (None, _) => Err(failed(&answer)),
+    add_identifier(&push.item.name, &mut resource, &push.item.identifier);
+    if let Some(there) = &push.item.remote {
+        resource.set("id", there.id.as_str());
     }
-}
-
-fn add_identifier(push: &Push<'_>, resource: &mut Value) {
-    let ours = json!({ "system": push.item.identifier.system.as_str(), "value": push.key() });
-    match resource.get_mut("identifier") {
-        Some(Value::Array(items)) if !items.contains(&ours) => items.push(ours),
-        Some(_) => {}
-        None => resource.set("identifier", Value::Array(vec![ours])),
-    }
+    by_fhir(push, &resource, |row| {
+        let uuid = scalar(row, "uuid").or_else(|| scalar(row, "id"))?;
+        let number = row.get("uuid").and_then(|_| scalar(row, "id")).map(|number| (NUMBER.to_owned(), number));
+        Some(Remote { id: uuid, more: number.into_iter().collect() })
+    })
+    .await
 }
 
 fn is_ours(push: &Push<'_>, resource: &Value) -> bool {

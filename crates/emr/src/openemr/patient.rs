@@ -1,12 +1,10 @@
 //! Patient by FHIR. Our key is an identifier of type `PT`, the `pubpid` column, which is searchable and comes back.
 
-use super::answer::{failed, refused, row, scalar};
-use super::push::{Looked, Push, Subject, Written, remote};
-use super::site::{Failure, Who};
+use super::answer::scalar;
+use super::push::{Looked, Push, Subject, Written, by_fhir, remote};
 use ::fhir::json;
 use ::fhir::json::Value;
 use delivery::{Identifier, Remote};
-use reqwest::Method;
 
 /// The member of [`Remote::more`] that holds the number of a patient.
 pub(super) const NUMBER: &str = "pid";
@@ -16,25 +14,8 @@ const KEPT: [&str; 6] = ["name", "telecom", "gender", "birthDate", "address", "g
 
 pub(super) async fn write(push: &Push<'_>, body: &Value) -> Written<Remote> {
     let resource = resource(body, &push.item.identifier).map_err(|text| push.refuse(text))?;
-    let (method, path) = match &push.item.remote {
-        Some(there) => (Method::PUT, format!("/Patient/{}", there.id)),
-        None => (Method::POST, "/Patient".to_owned()),
-    };
-    let request = push.emr.site.fhir(method, &path, Some(&resource));
-    let answer = push.emr.site.send(push.turns, Who::Writer, request).await.map_err(Failure::of_write)?;
-    match (&push.item.remote, answer.status) {
-        (Some(there), 200 | 201) => Ok(there.clone()),
-        (Some(_), _) => Err(refused(&answer, &["uuid"])),
-        (None, 200 | 201) => {
-            // Not a Patient: the numbers of the new row.
-            let row = row(&answer);
-            match (scalar(&row, "uuid"), scalar(&row, "pid")) {
-                (Some(uuid), Some(pid)) => Ok(of(&uuid, &pid)),
-                _ => Err(super::push::unsaid(&answer)),
-            }
-        }
-        (None, _) => Err(failed(&answer)),
-    }
+    // The answer to a creation is no Patient: it has the numbers of the new row.
+    by_fhir(push, &resource, |row| Some(of(&scalar(row, "uuid")?, &scalar(row, "pid")?))).await
 }
 
 fn of(uuid: &str, pid: &str) -> Remote {

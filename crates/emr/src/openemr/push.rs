@@ -350,6 +350,27 @@ fn is_withdrawn(body: &Value) -> bool {
     status == "entered-in-error" || verification || appointment
 }
 
+/// Writes by FHIR: changes what is there, creates what is not. `created` reads the ids in the answer to a creation.
+pub(super) async fn by_fhir(
+    push: &Push<'_>,
+    resource: &Value,
+    created: impl FnOnce(&Value) -> Option<Remote>,
+) -> Written<Remote> {
+    let name = &push.item.name;
+    let (method, path) = match &push.item.remote {
+        Some(there) => (Method::PUT, format!("/{name}/{}", there.id)),
+        None => (Method::POST, format!("/{name}")),
+    };
+    let request = push.emr.site.fhir(method, &path, Some(resource));
+    let answer = push.emr.site.send(push.turns, Who::Writer, request).await.map_err(Failure::of_write)?;
+    match (&push.item.remote, answer.status) {
+        (Some(there), 200 | 201) => Ok(there.clone()),
+        (Some(_), _) => Err(refused(&answer, &["uuid"])),
+        (None, 200 | 201) => created(&row(&answer)).ok_or_else(|| unsaid(&answer)),
+        (None, _) => Err(failed(&answer)),
+    }
+}
+
 /// It was written, but the answer does not say where: it is looked for.
 pub(super) fn unsaid(answer: &Answer) -> Outcome {
     Outcome::Unknown(Problem::new(answer.status, "the answer does not say its id"))

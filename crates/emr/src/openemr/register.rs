@@ -1,12 +1,10 @@
 //! Practitioner and Organization by FHIR. The staff has most of them already: one with the same National Provider Identifier is
 //! linked, not written again.
 
-use super::answer::{failed, refused, row, scalar};
-use super::push::{Looked, Push, Written, unsaid};
-use super::site::{Failure, Who};
+use super::answer::scalar;
+use super::push::{Looked, Push, Written, by_fhir};
 use ::fhir::json::Value;
 use delivery::{Outcome, Problem, Remote};
-use reqwest::Method;
 
 const NPI: &str = "http://hl7.org/fhir/sid/us-npi";
 /// The member of [`Remote::more`] that holds the number of a user or facility.
@@ -23,24 +21,11 @@ pub(super) async fn write(push: &Push<'_>, body: &Value) -> Written<Remote> {
             Err(problem) => return Err(Outcome::Retry { problem, after: None }),
         }
     }
-    let name = &push.item.name;
-    let (method, path) = match &push.item.remote {
-        Some(there) => (Method::PUT, format!("/{name}/{}", there.id)),
-        None => (Method::POST, format!("/{name}")),
-    };
-    let request = push.emr.site.fhir(method, &path, Some(&resource));
-    let answer = push.emr.site.send(push.turns, Who::Writer, request).await.map_err(Failure::of_write)?;
-    match (&push.item.remote, answer.status) {
-        (Some(there), 200 | 201) => Ok(there.clone()),
-        (Some(_), _) => Err(refused(&answer, &["uuid"])),
-        (None, 200 | 201) => {
-            let row = row(&answer);
-            let uuid = scalar(&row, "uuid").ok_or_else(|| unsaid(&answer))?;
-            let number = scalar(&row, "id").map(|number| (NUMBER.to_owned(), number));
-            Ok(Remote { id: uuid, more: number.into_iter().collect() })
-        }
-        (None, _) => Err(failed(&answer)),
-    }
+    by_fhir(push, &resource, |row| {
+        let number = scalar(row, "id").map(|number| (NUMBER.to_owned(), number));
+        Some(Remote { id: scalar(row, "uuid")?, more: number.into_iter().collect() })
+    })
+    .await
 }
 
 /// Looks for one of the same name and compares the provider identifier, by which OpenEMR cannot search.

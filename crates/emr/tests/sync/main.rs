@@ -2,4 +2,6 @@
 //! a small EMR.
 
 mod history;
+#[path = "../../../engine/tests/support/stand.rs"]
+mod stand;
 mod two_way;

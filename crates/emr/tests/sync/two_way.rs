@@ -1,5 +1,6 @@
 //! The real engine and dispatcher over an EMR in memory.
 
+use crate::stand::stand;
 use delivery::{
     Async, Calls, Destination, Dispatcher, EngineBook, Found, Handle, Item, Limit, Outcome, PRIORITY, Problem, Remote,
 };
@@ -11,10 +12,9 @@ use engine::{Engine, Options, Precondition, Principal, Role, Search, Session};
 use fhir::defs::{TypeId, r4};
 use fhir::json::Value;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use store::{ManualClock, Store, TenantId};
+use store::TenantId;
 
 /// Records by `Type/id`, and how often somebody wrote.
 #[derive(Clone, Debug, Default)]
@@ -121,24 +121,7 @@ impl Drop for World {
 
 impl World {
     async fn start() -> World {
-        let dir = tempfile::tempdir().unwrap();
-        let clock = Arc::new(ManualClock::new(1_760_000_000_000_000));
-        let store = Store::open(store::Options {
-            dir: dir.path().join("data"),
-            master_key: seal::MasterKey::parse(&[7; 32]).unwrap(),
-            clock: clock.clone(),
-            cache_bytes_max: 1 << 20,
-            queue_max: 1_000,
-        })
-        .unwrap();
-        let counter = AtomicU64::new(1);
-        let random = Arc::new(move |out: &mut [u8]| {
-            let number = counter.fetch_add(1, Ordering::Relaxed).to_be_bytes();
-            out.fill(0);
-            let from = out.len() - number.len();
-            out[from..].copy_from_slice(&number);
-        });
-        let engine = Engine::new(store, Options::default(), clock.clone(), random);
+        let (engine, _, clock, dir) = stand(Options::default(), 1_760_000_000_000_000);
         let session = Session {
             tenant: TenantId("default".into()),
             who: Principal { id: "sync/emr".into(), role: Role::Admin },

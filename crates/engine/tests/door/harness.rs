@@ -1,9 +1,9 @@
 //! A temporary store, a clock that stands still and a seeded generator behind a real engine.
 
+use crate::stand::stand;
 use engine::{Engine, Error, Options, Page, Precondition, Principal, Resource, Role, Search, Session, Written};
 use fhir::defs::{self, TypeId};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use store::{ManualClock, Store, Tenant, TenantId};
 
 pub(crate) struct World {
@@ -33,24 +33,7 @@ impl World {
     }
 
     pub(crate) fn with(options: Options) -> World {
-        let dir = tempfile::tempdir().unwrap();
-        let clock = Arc::new(ManualClock::new(1_760_000_000_000_000));
-        let store = Store::open(store::Options {
-            dir: dir.path().join("data"),
-            master_key: seal::MasterKey::parse(&[7; 32]).unwrap(),
-            clock: clock.clone(),
-            cache_bytes_max: 1 << 20,
-            queue_max: 1_000,
-        })
-        .unwrap();
-        let counter = AtomicU64::new(1);
-        let random = Arc::new(move |out: &mut [u8]| {
-            let number = counter.fetch_add(1, Ordering::Relaxed).to_be_bytes();
-            out.fill(0);
-            let from = out.len() - number.len();
-            out[from..].copy_from_slice(&number);
-        });
-        let engine = Engine::new(store.clone(), options, clock.clone(), random);
+        let (engine, store, clock, dir) = stand(options, 1_760_000_000_000_000);
         World { engine, clock, store, session: session("default"), _dir: dir }
     }
 

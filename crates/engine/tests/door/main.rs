@@ -6,3 +6,5 @@ mod crud;
 mod examples;
 mod harness;
 mod search;
+#[path = "../support/stand.rs"]
+mod stand;

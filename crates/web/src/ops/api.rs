@@ -65,7 +65,8 @@ fn limit_of(text: &str) -> Result<usize, Refused> {
     limit.ok_or_else(|| Refused::invalid(format!("limit must be a number from 1 to {LIMIT_MAX}")))
 }
 
-pub(super) async fn pause(
+/// Pauses, or lets it go on.
+pub(super) async fn pause<const PAUSED: bool>(
     State(ops): Shared,
     Extension(session): Extension<Session>,
     Path((tenant, name)): Name,
@@ -73,20 +74,8 @@ pub(super) async fn pause(
     headers: HeaderMap,
 ) -> Answer {
     origin::check(&headers, &uri)?;
-    ops.pause(&session, (&tenant, &name), true).await?;
-    Ok(json(&serde_json::json!({ "paused": true })))
-}
-
-pub(super) async fn resume(
-    State(ops): Shared,
-    Extension(session): Extension<Session>,
-    Path((tenant, name)): Name,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Answer {
-    origin::check(&headers, &uri)?;
-    ops.pause(&session, (&tenant, &name), false).await?;
-    Ok(json(&serde_json::json!({ "paused": false })))
+    ops.pause(&session, (&tenant, &name), PAUSED).await?;
+    Ok(json(&serde_json::json!({ "paused": PAUSED })))
 }
 
 #[derive(Deserialize)]

@@ -207,7 +207,8 @@ pub(super) fn back(tenant: &str, name: &str, done: &str) -> Response {
     Redirect::to(&format!("{}?done={done}", card::path(tenant, name))).into_response()
 }
 
-pub(super) async fn pause(
+/// Pauses, or lets it go on.
+pub(super) async fn pause<const PAUSED: bool>(
     State(ops): Shared,
     Extension(session): Extension<Session>,
     Path((tenant, name)): Name,
@@ -216,21 +217,8 @@ pub(super) async fn pause(
     body: Bytes,
 ) -> Result<Response, Refused> {
     ops.form(&headers, &uri, &body)?;
-    ops.pause(&session, (&tenant, &name), true).await?;
-    Ok(back(&tenant, &name, "pause"))
-}
-
-pub(super) async fn resume(
-    State(ops): Shared,
-    Extension(session): Extension<Session>,
-    Path((tenant, name)): Name,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response, Refused> {
-    ops.form(&headers, &uri, &body)?;
-    ops.pause(&session, (&tenant, &name), false).await?;
-    Ok(back(&tenant, &name, "resume"))
+    ops.pause(&session, (&tenant, &name), PAUSED).await?;
+    Ok(back(&tenant, &name, if PAUSED { "pause" } else { "resume" }))
 }
 
 pub(super) async fn replay(

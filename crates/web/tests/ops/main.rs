@@ -3,4 +3,6 @@
 mod api;
 mod events;
 mod pages;
+#[path = "../../../engine/tests/support/stand.rs"]
+mod stand;
 mod world;

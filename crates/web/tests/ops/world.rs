@@ -1,5 +1,6 @@
 //! The operator's router over a real store and a real dispatcher, whose destination takes or refuses as the test says.
 
+use crate::stand::stand;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Extension;
@@ -10,9 +11,9 @@ use engine::{Engine, Options, Precondition, Principal, Role, Session};
 use fhir::defs::r4;
 use http_body_util::BodyExt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use store::{ManualClock, Store, TenantId};
+use store::TenantId;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tower::ServiceExt;
@@ -113,20 +114,8 @@ pub(crate) fn session() -> Session {
 
 impl World {
     pub(crate) async fn new() -> World {
-        let dir = tempfile::tempdir().unwrap();
-        let clock = Arc::new(ManualClock::new(NOON_US));
-        let store = Store::open(store::Options {
-            dir: dir.path().join("data"),
-            master_key: seal::MasterKey::parse(&[7; 32]).unwrap(),
-            clock: clock.clone(),
-            cache_bytes_max: 1 << 20,
-            queue_max: 1_000,
-        })
-        .unwrap();
+        let (engine, store, clock, dir) = stand(Options::default(), NOON_US);
         store.tenant(&TenantId("default".into())).unwrap();
-        let counter = AtomicU8::new(1);
-        let random = Arc::new(move |out: &mut [u8]| out.fill(counter.fetch_add(1, Ordering::Relaxed)));
-        let engine = Engine::new(store, Options::default(), clock.clone(), random);
         let book = EngineBook::new(engine.clone(), session()).await.unwrap();
         let types = vec![r4().resource_by_name("Patient").unwrap()];
         let rules = Rules(vec![Rule { types, filter: None, priority: 100 }]);

@@ -131,8 +131,7 @@ async fn login(site: &Site, code: Option<&str>, user: Option<(&str, &Path)>) -> 
     let token = match (code, user) {
         (Some(code), _) => enrolment.by_code(&writer, code, REDIRECT).await,
         (None, Some((user, file))) => {
-            let password = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-            enrolment.by_password(&writer, user, &Secret::new(password.trim().to_owned()), &scopes).await
+            enrolment.by_password(&writer, user, &crate::wiring::secret(file)?, &scopes).await
         }
         (None, None) => {
             let url = enrolment.authorize_url(&writer.client_id, REDIRECT, &scopes, "weir");

@@ -3,13 +3,11 @@
 pub(crate) mod openemr;
 
 use crate::config::destination::Destination;
-use crate::wiring::SystemClock;
+use crate::wiring::{SystemClock, secret};
 use anyhow::{Context, Result};
 use delivery::{Desk, Dispatcher, EngineBook};
 use emr::{Auth, FhirServer, Http};
 use engine::{Engine, Feed, Principal, Role, Session};
-use seal::Secret;
-use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use store::TenantId;
@@ -73,12 +71,6 @@ async fn connector(destination: &Destination, feed: Feed) -> Result<Arc<dyn deli
     };
     let http = Http::new(client, &destination.url, auth);
     Ok(Arc::new(FhirServer::new(http, destination.mode()?, quiesce)))
-}
-
-/// The trimmed content of a file.
-fn secret(path: &Path) -> Result<Secret> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    Ok(Secret::new(text.trim().to_owned()))
 }
 
 /// As whom the dispatcher reads and notes.

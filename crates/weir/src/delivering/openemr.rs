@@ -1,9 +1,8 @@
 //! The OpenEMR connector from its settings, and where its refresh tokens are kept.
 
-use super::secret;
 use crate::cmd::emr::READER_TYPES;
 use crate::config::destination::Destination;
-use crate::wiring::SystemClock;
+use crate::wiring::{SystemClock, secret};
 use anyhow::{Context, Result, ensure};
 use delivery::Async;
 use emr::OpenEmr;
