@@ -9,7 +9,8 @@ use emr_sim::{Faults, Options, Profile};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use store::Clock;
@@ -18,11 +19,14 @@ const TYPES: [&str; 6] =
     ["Condition", "Immunization", "Appointment", "Observation", "DocumentReference", "Practitioner"];
 
 #[derive(Debug, Default)]
-struct Marks(Mutex<BTreeMap<(String, String), Mark>>);
+struct Marks {
+    marks: Mutex<BTreeMap<(String, String), Mark>>,
+    touched: Mutex<BTreeSet<String>>,
+}
 
 impl Marks {
     fn put(&self, step: &Step) {
-        let mut marks = self.0.lock().unwrap();
+        let mut marks = self.marks.lock().unwrap();
         for (ty, id, mark) in &step.marks {
             let key = (ty.clone(), id.clone());
             match mark {
@@ -30,12 +34,19 @@ impl Marks {
                 None => drop(marks.remove(&key)),
             }
         }
+        let mut touched = self.touched.lock().unwrap();
+        for (patient, is_touched) in &step.touched {
+            match is_touched {
+                true => drop(touched.insert(patient.clone())),
+                false => assert!(touched.remove(patient), "a patient is forgotten twice"),
+            }
+        }
     }
 }
 
 impl Known for Marks {
     fn marks<'a>(&'a self, ty: &'a str, ids: &'a [String]) -> Async<'a, Result<Vec<Option<Mark>>, KnownError>> {
-        let marks = self.0.lock().unwrap();
+        let marks = self.marks.lock().unwrap();
         let found = ids.iter().map(|id| marks.get(&(ty.to_owned(), id.clone())).copied()).collect();
         Box::pin(async { Ok(found) })
     }
@@ -46,10 +57,17 @@ impl Known for Marks {
         after: &'a str,
         limit: usize,
     ) -> Async<'a, Result<Vec<(String, Mark)>, KnownError>> {
-        let marks = self.0.lock().unwrap();
+        let marks = self.marks.lock().unwrap();
         let from = (ty.to_owned(), after.to_owned());
         let rows = marks.range(from.clone()..).filter(|(key, _)| **key != from).take_while(|((of, _), _)| of == ty);
         let found = rows.take(limit).map(|((_, id), mark)| (id.clone(), *mark)).collect();
+        Box::pin(async { Ok(found) })
+    }
+
+    fn touched<'a>(&'a self, after: &'a str, limit: usize) -> Async<'a, Result<Vec<String>, KnownError>> {
+        let touched = self.touched.lock().unwrap();
+        let rows = touched.range::<str, _>((Bound::Excluded(after), Bound::Unbounded));
+        let found = rows.take(limit).cloned().collect();
         Box::pin(async { Ok(found) })
     }
 }
@@ -111,6 +129,7 @@ impl Mirror {
             }
         }
         self.cursor = serde_json::to_string(&step.cursor).unwrap();
+        assert!(self.cursor.len() < 1_000, "the cursor grows: {}", self.cursor);
     }
 
     /// Records that differ between the two sides.
@@ -241,6 +260,7 @@ async fn everything_is_found(options: Options, faults: Faults) {
     assert!(mirror.has_edit("Condition", &touched[0]) && mirror.has_edit("DocumentReference", &touched[1]));
     assert!(!mirror.has_edit("DocumentReference", &records[5][1]), "the simulator is honest");
     assert!(mirror.records.contains_key(&("Patient".to_owned(), newcomer)));
+    assert!(mirror.marks.touched.lock().unwrap().is_empty(), "who was read again is forgotten");
     let sim = &mirror.house.sim;
     for (ty, id) in [("Patient", &patients[7]), ("Observation", &records[8][2]), ("Immunization", &records[9][3])] {
         assert!(sim.delete(ty, id));

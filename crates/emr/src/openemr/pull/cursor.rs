@@ -1,9 +1,9 @@
 //! How far a pull is: everything that must survive a restart.
 
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-/// How far the pull of one OpenEMR is. Kept together with the marks of the same step.
+/// How far the pull of one OpenEMR is: small, and kept together with the marks and touched patients of the same step.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cursor {
     /// The sweep that is running, or the last one.
@@ -11,9 +11,6 @@ pub struct Cursor {
     /// Per type the second, by the EMR's clock, up to which changes are known.
     #[serde(default)]
     pub(super) since_s: BTreeMap<String, i64>,
-    /// Patients of changed records, whose types without a time of change are to be read.
-    #[serde(default)]
-    pub(super) touched: BTreeSet<String>,
     #[serde(default)]
     pub(super) round: Option<Place>,
     #[serde(default)]
@@ -38,7 +35,7 @@ impl Cursor {
 pub(super) enum Place {
     /// A window of time of a type.
     Window { ty: String, window: Window },
-    /// A type of the patient after this one.
+    /// A type of the patient after this one; in a round, of the touched one.
     Patient { ty: String, after: String },
     /// Records of a type that the sweep has not met: the one after this.
     Missing { ty: String, after: String },

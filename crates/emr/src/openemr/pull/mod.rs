@@ -3,12 +3,14 @@
 //! A *round* asks each type for changes since the last one, with two minutes of overlap, and reads the types whose time of change
 //! is none for the patients that were touched. A *sweep* reads everything, in windows of time or patient by patient: it finds
 //! edits that no time shows and, by what it did not meet, deletions. Both go on where they stopped: after each step the caller
-//! applies what was pulled, then keeps marks and cursor in one commit.
+//! applies what was pulled, then keeps marks, touched patients and cursor in one commit. Nothing is in memory between two steps.
 
 mod cursor;
+mod known;
 mod reliability;
 
 pub use cursor::Cursor;
+pub use known::{Known, KnownError, Mark};
 pub use reliability::{Reach, reach};
 
 use super::OpenEmr;
@@ -17,10 +19,10 @@ use super::probe_suite::{Findings, Paging};
 use super::search::{SearchError, instant, read, search};
 use crate::turns::Turns;
 use cursor::{Place, Window};
-use delivery::{Async, Problem, hash_of};
+use delivery::{Problem, hash_of};
 use fhir::json::Value;
 use fhir::temporal::PartialDateTime;
-use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,32 +41,6 @@ const PAGE_OVERLAP: usize = 20;
 /// Marks looked at at once.
 const MARKS: usize = 200;
 
-/// What is known of a record there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Mark {
-    /// Hash of its content without `meta` and `text`.
-    pub hash: u64,
-    /// The sweep that met it last.
-    pub sweep: u32,
-}
-
-/// The marks of everything that was pulled.
-pub trait Known: Send + Sync + std::fmt::Debug {
-    /// The marks of these records of a type, in their order.
-    fn marks<'a>(&'a self, ty: &'a str, ids: &'a [String]) -> Async<'a, Result<Vec<Option<Mark>>, KnownError>>;
-    /// Marks of a type with ids above `after`, in the order of their ids.
-    fn list<'a>(
-        &'a self,
-        ty: &'a str,
-        after: &'a str,
-        limit: usize,
-    ) -> Async<'a, Result<Vec<(String, Mark)>, KnownError>>;
-}
-
-#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
-#[error("the marks of what was pulled cannot be read: {0}")]
-pub struct KnownError(pub String);
-
 /// A record that is new, has changed, or is gone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pulled {
@@ -82,6 +58,10 @@ pub struct Step {
     pub pulled: Vec<Pulled>,
     /// Type, id and mark; `None` takes the mark away.
     pub marks: Vec<(String, String, Option<Mark>)>,
+    /// Ids of patients to be remembered as touched (true) or forgotten (false): types whose records have no time of change are
+    /// read again for them. Each once.
+    pub touched: Vec<(String, bool)>,
+    /// A few hundred bytes, however much is pulled.
     pub cursor: Cursor,
     /// The round or sweep is over.
     pub done: bool,
@@ -151,7 +131,7 @@ impl Pull {
         Pull { emr, findings, types: names.into_iter().map(of).collect() }
     }
 
-    /// One step of the round that is under way, or of a new one: one request.
+    /// One step of the round that is under way, or of a new one: one request at most.
     pub async fn round(&self, cursor: &Cursor, known: &dyn Known, turns: &dyn Turns) -> Result<Step, PullError> {
         let mut step = Step { cursor: cursor.clone(), ..Step::default() };
         let place = step.cursor.round.take().or_else(|| self.next_changes(&step.cursor, None));
@@ -159,12 +139,18 @@ impl Pull {
             Some(Place::Window { ty, window }) => {
                 let next = self.window(Course::Round, &ty, window, &mut step, known, turns).await?;
                 next.or_else(|| self.next_changes(&step.cursor, Some(&ty)))
-                    .or_else(|| self.next_touched(&mut step.cursor, None))
+                    .or_else(|| self.next_untimed(&step.cursor, None))
             }
-            Some(Place::Patient { ty, after: patient }) => {
-                self.of_patient(Course::Round, &ty, &patient, &mut step, known, turns).await?;
-                self.next_touched(&mut step.cursor, Some((&ty, &patient)))
-            }
+            Some(Place::Patient { ty, after }) => match known.touched(&after, 1).await?.into_iter().next() {
+                Some(patient) => {
+                    self.of_patient(Course::Round, &ty, &patient, &mut step, known, turns).await?;
+                    if self.next_untimed(&step.cursor, Some(&ty)).is_none() {
+                        step.touched.push((patient.clone(), false));
+                    }
+                    Some(Place::Patient { ty, after: patient })
+                }
+                None => self.next_untimed(&step.cursor, Some(&ty)),
+            },
             Some(Place::Missing { .. }) | None => None,
         };
         step.done = step.cursor.round.is_none();
@@ -245,26 +231,12 @@ impl Pull {
         }
     }
 
-    /// The next type of the touched patients that has no time of change. The last of them takes the patient away.
-    fn next_touched(&self, cursor: &mut Cursor, after: Option<(&str, &str)>) -> Option<Place> {
-        let swept = |ty: &&Type| ty.reach == Reach::Patient && cursor.since_s.contains_key(&ty.name);
-        let place = |ty: &Type, patient: &str| Place::Patient { ty: ty.name.clone(), after: patient.to_owned() };
-        if let Some((name, patient)) = after {
-            let mut rest = self.types.iter().skip_while(|ty| ty.name != name).skip(1);
-            if let Some(ty) = rest.find(swept) {
-                return Some(place(ty, patient));
-            }
-            cursor.touched.remove(patient);
-        }
-        let swept = |ty: &&Type| ty.reach == Reach::Patient && cursor.since_s.contains_key(&ty.name);
-        let first = self.types.iter().find(swept);
-        match (first, cursor.touched.first()) {
-            (Some(ty), Some(patient)) => Some(place(ty, patient)),
-            _ => {
-                cursor.touched.clear();
-                None
-            }
-        }
+    /// The next type without a time of change that was swept once, to be read for each touched patient.
+    fn next_untimed(&self, cursor: &Cursor, after: Option<&str>) -> Option<Place> {
+        let past = self.types.iter().skip_while(|ty| after.is_some_and(|name| ty.name != name));
+        let mut rest = past.skip(usize::from(after.is_some()));
+        let ty = rest.find(|ty| ty.reach == Reach::Patient && cursor.since_s.contains_key(&ty.name))?;
+        Some(Place::Patient { ty: ty.name.clone(), after: String::new() })
     }
 
     /// Reads a window, or a page of it. The next window of the type, if there is one.
@@ -365,11 +337,13 @@ impl Pull {
         let ids: Vec<String> = read.iter().map(|(id, _)| id.clone()).collect();
         let marks = known.marks(name, &ids).await?;
         let by_time = self.of_name(name).is_some_and(|ty| ty.reach == Reach::Time);
+        let touches = course == Course::Round && by_time && self.next_untimed(&step.cursor, None).is_some();
+        let mut touched = BTreeSet::new();
         for ((id, resource), before) in read.into_iter().zip(marks) {
             let mark = Mark { hash: hash_of(&projection(&resource)), sweep: step.cursor.sweeps };
             let is_new = before.is_none_or(|before| before.hash != mark.hash);
-            if is_new && course == Course::Round && by_time {
-                step.cursor.touched.extend(patient_of(&resource).map(str::to_owned));
+            if is_new && touches {
+                touched.extend(patient_of(&resource).map(str::to_owned));
             }
             if before != Some(mark) {
                 step.marks.push((name.to_owned(), id.clone(), Some(mark)));
@@ -378,6 +352,7 @@ impl Pull {
                 step.pulled.push(Pulled { ty: name.to_owned(), remote_id: id, resource: Some(resource) });
             }
         }
+        step.touched.extend(touched.into_iter().map(|patient| (patient, true)));
         Ok(())
     }
 
