@@ -1,10 +1,12 @@
 //! Requests to an EMR. Each waits for its turn first, and what its failure means for the request is told exactly.
 
+use crate::alerts::{Called, Witness};
 use crate::turns::Turns;
 use delivery::Problem;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::{Method, RequestBuilder};
 use std::time::Duration;
+use tokio::time::Instant;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Answers to writes that are longer than this are lost: they are for ids and messages.
@@ -14,14 +16,57 @@ pub(crate) const TOO_LONG: &str = "the answer is too long";
 /// A `Retry-After` of a server that is out of its mind.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(86_400);
 
+/// An HTTP client for one EMR. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Client {
+    inner: reqwest::Client,
+    witness: Option<Witness>,
+}
+
 /// The one constructor of HTTP clients for EMRs. `timeout` bounds a whole request.
-pub fn client(timeout: Duration) -> reqwest::Result<reqwest::Client> {
-    reqwest::Client::builder()
+pub fn client(timeout: Duration) -> reqwest::Result<Client> {
+    let builder = reqwest::Client::builder()
         .connect_timeout(CONNECT_TIMEOUT)
         .timeout(timeout)
         // An EMR that redirects a write is set up wrong; following would lose the method.
-        .redirect(reqwest::redirect::Policy::none())
-        .build()
+        .redirect(reqwest::redirect::Policy::none());
+    Ok(Client { inner: builder.build()?, witness: None })
+}
+
+impl Client {
+    /// `witness` sees all calls from now on.
+    pub fn seen_by(self, witness: Witness) -> Client {
+        Client { witness: Some(witness), ..self }
+    }
+
+    pub(crate) fn request(&self, method: Method, url: &str) -> RequestBuilder {
+        self.inner.request(method, url)
+    }
+
+    /// Sends and reads an answer of `bytes_max` at most. The caller holds a turn.
+    pub(crate) async fn exchange(&self, request: RequestBuilder, bytes_max: usize) -> Result<Answer, Lost> {
+        self.witnessed(request, bytes_max, &[401, 403]).await
+    }
+
+    /// A request for a token: a refusal is one of who we are, whatever its status.
+    pub(crate) async fn authenticate(&self, request: RequestBuilder, bytes_max: usize) -> Result<Answer, Lost> {
+        self.witnessed(request, bytes_max, &[400, 401, 403]).await
+    }
+
+    async fn witnessed(&self, request: RequestBuilder, bytes_max: usize, refusals: &[u16]) -> Result<Answer, Lost> {
+        let begun = Instant::now();
+        let answer = exchange(request, bytes_max).await;
+        if let Some(witness) = &self.witness {
+            let called = match answer.as_ref().map(|answer| answer.status) {
+                Ok(status) if refusals.contains(&status) => Called::Unauthorised,
+                // What a request asked for wrongly says nothing about the EMR.
+                Ok(status) if status < 500 && status != 408 && status != 429 => Called::Succeeded,
+                _ => Called::Failed,
+            };
+            witness.called(begun.elapsed(), called);
+        }
+        answer
+    }
 }
 
 /// How a connector shows who it is.
@@ -35,7 +80,7 @@ pub enum Auth {
 /// A base URL and what requests to it carry.
 #[derive(Clone, Debug)]
 pub struct Http {
-    client: reqwest::Client,
+    client: Client,
     /// Without a slash at its end.
     base: String,
     auth: Auth,
@@ -63,7 +108,7 @@ pub enum Lost {
 }
 
 impl Http {
-    pub fn new(client: reqwest::Client, base: &str, auth: Auth) -> Http {
+    pub fn new(client: Client, base: &str, auth: Auth) -> Http {
         Http { client, base: base.trim_end_matches('/').to_owned(), auth }
     }
 
@@ -73,7 +118,7 @@ impl Http {
 
     /// A request for JSON; `path` begins with a slash.
     pub fn request(&self, method: Method, path: &str, body: Option<Vec<u8>>) -> RequestBuilder {
-        let mut request = self.client.request(method, format!("{}{path}", self.base));
+        let mut request = self.client.request(method, &format!("{}{path}", self.base));
         request = request.header(ACCEPT, "application/fhir+json");
         if let Auth::Bearer(token) = &self.auth {
             request = request.header(AUTHORIZATION, format!("Bearer {}", token.expose()));
@@ -87,14 +132,13 @@ impl Http {
     /// Waits for its turn, sends, and reads the answer.
     pub async fn send(&self, turns: &dyn Turns, request: RequestBuilder) -> Result<Answer, Lost> {
         let Some(turn) = turns.next().await else { return Err(Lost::Ending) };
-        let answer = exchange(request, ANSWER_BYTES_MAX).await;
+        let answer = self.client.exchange(request, ANSWER_BYTES_MAX).await;
         drop(turn);
         answer
     }
 }
 
-/// Sends and reads an answer of `bytes_max` at most. The caller holds a turn.
-pub(crate) async fn exchange(request: RequestBuilder, bytes_max: usize) -> Result<Answer, Lost> {
+async fn exchange(request: RequestBuilder, bytes_max: usize) -> Result<Answer, Lost> {
     // The error's own text would repeat the URL, and with it ids.
     let mut response = request.send().await.map_err(|error| {
         let text = || Problem::new(0, reason(&error));

@@ -1,5 +1,6 @@
 //! Connectors to systems of record: how a resource is written to each kind, looked for, and read back.
 
+mod alerts;
 mod fhir_server;
 mod http;
 pub mod openemr;
@@ -7,7 +8,8 @@ mod outcome;
 pub mod sync;
 mod turns;
 
+pub use alerts::{Alert, Called, Watch, Witness};
 pub use fhir_server::{FhirServer, Mode};
-pub use http::{Answer, Auth, Http, Lost, client};
+pub use http::{Answer, Auth, Client, Http, Lost, client};
 pub use openemr::OpenEmr;
 pub use turns::{Spaced, Turn, Turns};

@@ -1,12 +1,12 @@
 //! Access tokens of OpenEMR. Reads go by a backend service that signs assertions, writes by a service user whose refresh token
 //! works once.
 
-use crate::http::{ANSWER_BYTES_MAX, Answer, Lost, exchange};
+use crate::http::{ANSWER_BYTES_MAX, Answer, Client, Lost};
 use crate::turns::Turn;
 use delivery::{Async, Problem};
 use fhir::json;
 use fhir::json::Value;
-use reqwest::Client;
+use reqwest::Method;
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use seal::Secret;
 use seal::jwt::SigningKey;
@@ -191,9 +191,9 @@ impl Inside {
         }
         held.access = None;
         let form = self.form(&held.credential)?;
-        let request = self.client.post(&self.token_url).header(ACCEPT, "application/json");
+        let request = self.client.request(Method::POST, &self.token_url).header(ACCEPT, "application/json");
         let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form);
-        let answer = exchange(request, ANSWER_BYTES_MAX).await;
+        let answer = self.client.authenticate(request, ANSWER_BYTES_MAX).await;
         drop(turn);
         self.take(&mut held, answer).await?;
         Ok(Given::Renewed)

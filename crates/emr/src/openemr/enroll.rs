@@ -3,13 +3,13 @@
 //! A registered client stays disabled until an administrator of the EMR enables it (Admin > System > API Clients).
 
 use super::site::{root, token_url};
-use crate::http::{ANSWER_BYTES_MAX, Answer, Lost, exchange};
+use crate::http::{ANSWER_BYTES_MAX, Answer, Client, Lost};
 use crate::turns::Turns;
 use delivery::Problem;
 use fhir::json;
 use fhir::json::Value;
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
-use reqwest::{Client, RequestBuilder};
+use reqwest::{Method, RequestBuilder};
 use seal::Secret;
 use seal::jwt::SigningKey;
 
@@ -107,7 +107,8 @@ impl Enrolment<'_> {
             body.set("jwks", Value::parse(&key.public_keys()).unwrap_or_default());
         }
         let url = format!("{}/oauth2/{}/registration", root(self.base), self.site);
-        let request = self.client.post(url).header(CONTENT_TYPE, "application/json").body(body.to_string());
+        let request =
+            self.client.request(Method::POST, &url).header(CONTENT_TYPE, "application/json").body(body.to_string());
         let answer = self.send(request).await?;
         let member = |name| answer.str(name).map(str::to_owned).ok_or(EnrollError::Lacks(name));
         // A client without a secret is no private one.
@@ -152,7 +153,7 @@ impl Enrolment<'_> {
         let mut form = form_urlencoded::Serializer::new(String::new());
         form.extend_pairs(pairs).append_pair("client_id", &client.client_id);
         form.append_pair("client_secret", client.client_secret.expose());
-        let request = self.client.post(token_url(self.base, self.site));
+        let request = self.client.request(Method::POST, &token_url(self.base, self.site));
         let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form.finish());
         let answer = self.send(request).await?;
         let token = answer.str("refresh_token").ok_or(EnrollError::Lacks("refresh_token"))?;
@@ -166,7 +167,7 @@ impl Enrolment<'_> {
         };
         let turn = self.turns.next().await.ok_or_else(|| lost(Lost::Ending))?;
         let answer: Answer =
-            exchange(request.header(ACCEPT, "application/json"), ANSWER_BYTES_MAX).await.map_err(lost)?;
+            self.client.exchange(request.header(ACCEPT, "application/json"), ANSWER_BYTES_MAX).await.map_err(lost)?;
         drop(turn);
         let body = super::answer::body(&answer);
         match answer.status {

@@ -33,6 +33,7 @@ pub use plan::{NoPlan, Plan, Way};
 pub use probe_suite::{Findings, Paging};
 pub use pull::{Cursor, Known, KnownError, Mark, Pull, PullError, Pulled, Reach, Step, reach};
 
+use crate::http::Client;
 use crate::turns::Turns;
 use delivery::{Async, Calls, Destination, Found, Item, Outcome};
 use jiff::tz::TimeZone;
@@ -126,12 +127,7 @@ pub struct OpenEmr {
 
 impl OpenEmr {
     /// `client` is one of [`crate::client`]'s.
-    pub fn new(
-        settings: Settings,
-        credentials: Credentials,
-        client: reqwest::Client,
-        clock: Arc<dyn Clock>,
-    ) -> OpenEmr {
+    pub fn new(settings: Settings, credentials: Credentials, client: Client, clock: Arc<dyn Clock>) -> OpenEmr {
         let Credentials { reader, writers, vault } = credentials;
         let site = Site::new(client, &settings.base, &settings.site, clock.clone(), reader, writers, vault);
         OpenEmr { settings, site, clock, plan: Mutex::new(None) }

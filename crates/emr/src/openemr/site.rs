@@ -1,12 +1,12 @@
 //! One site of an OpenEMR: its three doors, and who knocks.
 
 use super::auth::{AuthError, Given, Reader, Tokens, Vault, Writer};
-use crate::http::{ANSWER_BYTES_MAX, Answer, Lost, exchange};
+use crate::http::{ANSWER_BYTES_MAX, Answer, Client, Lost};
 use crate::turns::Turns;
 use delivery::{Outcome, Problem};
 use fhir::json::Value;
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
-use reqwest::{Client, Method, RequestBuilder};
+use reqwest::{Method, RequestBuilder};
 use std::sync::Arc;
 use store::Clock;
 
@@ -113,13 +113,13 @@ impl Site {
 
     /// A request to the FHIR API; `path` begins with a slash.
     pub(super) fn fhir(&self, method: Method, path: &str, body: Option<&Value>) -> RequestBuilder {
-        let request = self.client.request(method, format!("{}{path}", self.fhir));
+        let request = self.client.request(method, &format!("{}{path}", self.fhir));
         with_json(request, "application/fhir+json", body)
     }
 
     /// A request to the REST API; `path` begins with a slash.
     pub(super) fn rest(&self, method: Method, path: &str, body: Option<&Value>) -> RequestBuilder {
-        let request = self.client.request(method, format!("{}{path}", self.rest));
+        let request = self.client.request(method, &format!("{}{path}", self.rest));
         with_json(request, "application/json", body)
     }
 
@@ -166,7 +166,7 @@ impl Site {
                     }
                 }
             }
-            let answer = exchange(attempt, bytes_max).await;
+            let answer = self.client.exchange(attempt, bytes_max).await;
             drop(turn);
             match (answer, tokens, shown) {
                 (Ok(answer), Some(tokens), Some(token)) if answer.status == 401 => {

@@ -4,7 +4,6 @@
 //! back over the whole resource, [`Pair`] remembers. [`Sync`] applies what is pulled, [`Synced`] looks before it writes, and
 //! [`SyncCheck`] keeps echoes and what would be refused from being sent.
 
-mod alerts;
 mod apply;
 mod book;
 mod canonical;
@@ -21,7 +20,6 @@ mod references;
 mod synced;
 mod task;
 
-pub use alerts::{Alert, Called, Watch};
 pub use apply::{Settings, Sync};
 pub use canonical::canonical;
 pub use merge::{Base, Conflict, Merged, Overruled, merge};

@@ -139,7 +139,7 @@ pub(crate) fn base(sim: &Sim) -> String {
     format!("http://{}", sim.address())
 }
 
-pub(crate) fn http() -> reqwest::Client {
+pub(crate) fn http() -> emr::Client {
     emr::client(Duration::from_secs(20)).unwrap()
 }
 

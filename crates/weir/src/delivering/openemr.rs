@@ -18,7 +18,7 @@ use store::StateChange;
 
 pub(crate) async fn connector(
     destination: &Destination,
-    client: reqwest::Client,
+    client: emr::Client,
     quiesce: Duration,
     feed: Feed,
 ) -> Result<OpenEmr> {

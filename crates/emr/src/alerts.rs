@@ -1,6 +1,9 @@
-//! When synchronisation needs somebody: four rules over the last five minutes. Pure; who is told is others' work.
+//! When an EMR needs somebody: four rules over the last five minutes. Who is told is others' work.
 
 use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use store::Clock;
 
 const WINDOW_US: i64 = 300_000_000;
 /// Fewer calls than this say nothing about a rate.
@@ -12,7 +15,7 @@ const AUTHENTICATION_MAX: usize = 5;
 /// Calls remembered; of more, the newest.
 const CALLS_MAX: usize = 100_000;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Alert {
     /// Fewer than 95 % of the calls have succeeded.
     SuccessRate,
@@ -22,6 +25,30 @@ pub enum Alert {
     Authentication,
     /// The last run did not come to its end.
     RunFailed,
+}
+
+impl Alert {
+    pub const ALL: [Alert; 4] = [Alert::SuccessRate, Alert::Latency, Alert::Authentication, Alert::RunFailed];
+
+    /// Its name in metrics and notifications.
+    pub fn code(self) -> &'static str {
+        match self {
+            Alert::SuccessRate => "success-rate",
+            Alert::Latency => "latency",
+            Alert::Authentication => "authentication",
+            Alert::RunFailed => "run-failed",
+        }
+    }
+
+    /// What it says, for people.
+    pub fn text(self) -> &'static str {
+        match self {
+            Alert::SuccessRate => "fewer than 95 % of the calls of the last five minutes have succeeded",
+            Alert::Latency => "a call took more than 5 seconds on average in the last five minutes",
+            Alert::Authentication => "more than 5 calls of the last five minutes were refused for who we are",
+            Alert::RunFailed => "the last run of synchronisation did not come to its end",
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +94,44 @@ impl Watch {
             (Alert::RunFailed, self.run_failed),
         ];
         rules.into_iter().filter(|(_, holds)| *holds).map(|(alert, _)| alert).collect()
+    }
+}
+
+/// Sees every call to one EMR. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Witness {
+    watch: Arc<Mutex<(Watch, i64)>>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Witness {
+    pub fn new(clock: Arc<dyn Clock>) -> Witness {
+        Witness { watch: Arc::default(), clock }
+    }
+
+    pub(crate) fn called(&self, took: Duration, called: Called) {
+        let took_us = i64::try_from(took.as_micros()).unwrap_or(i64::MAX);
+        let (mut watch, now_us) = self.look();
+        watch.0.called(now_us, took_us, called);
+    }
+
+    /// The end of a run of synchronisation.
+    pub fn ran(&self, succeeded: bool) {
+        self.look().0.0.ran(succeeded);
+    }
+
+    /// Those that hold now.
+    pub fn alerts(&self) -> Vec<Alert> {
+        let (mut watch, now_us) = self.look();
+        watch.0.alerts(now_us)
+    }
+
+    /// With the time, which does not run backwards even when the clock is set.
+    fn look(&self) -> (MutexGuard<'_, (Watch, i64)>, i64) {
+        let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
+        watch.1 = watch.1.max(self.clock.now_us());
+        let now_us = watch.1;
+        (watch, now_us)
     }
 }
 
