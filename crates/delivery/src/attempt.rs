@@ -207,7 +207,7 @@ impl<B: Book> Shared<B> {
         // Changes since then were left to this intent: they get one of their own before this one goes.
         let again = newest.filter(|newest| newest.seq > intent.sending).map(|newest| {
             let since_us = newest.resource.last_updated_us;
-            Intent::new(newest.seq, intent.key.clone(), intent.group.clone(), since_us)
+            Intent::new(newest.seq, intent.key.clone(), intent.group.clone(), since_us, intent.priority)
         });
         rows.extend(again.as_ref().map(|again| self.intent_row(again)));
         self.keep(rows, vec![self.record(intent, sending, 200)]).await?;

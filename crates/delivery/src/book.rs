@@ -7,8 +7,13 @@ use fhir::json::Value;
 /// Durable state of one dispatcher. Implemented by the engine, and in memory by the simulation.
 pub trait Book: Clone + Send + Sync + 'static {
     fn changes(&self, after: u64, limit: usize) -> impl Future<Output = Result<Vec<Followed>, Error>> + Send;
-    /// Number of changes of `types` after `after`, and the newest one that was looked at.
-    fn count_changes(&self, after: u64, types: &[TypeId]) -> impl Future<Output = Result<(u64, u64), Error>> + Send;
+    /// Number of changes of `types` among the `span` changes after `after`, and the newest one that was looked at.
+    fn count_changes(
+        &self,
+        after: u64,
+        span: u64,
+        types: &[TypeId],
+    ) -> impl Future<Output = Result<(u64, u64), Error>> + Send;
     fn current(&self, ty: TypeId, id: &str) -> impl Future<Output = Result<Option<Followed>, Error>> + Send;
     fn state(&self, space: &str, key: &str) -> impl Future<Output = Result<Option<Vec<u8>>, Error>> + Send;
     fn states(
@@ -43,8 +48,8 @@ impl Book for EngineBook {
         self.feed.changes(after, limit).await
     }
 
-    async fn count_changes(&self, after: u64, types: &[TypeId]) -> Result<(u64, u64), Error> {
-        self.feed.count_changes(after, types).await
+    async fn count_changes(&self, after: u64, span: u64, types: &[TypeId]) -> Result<(u64, u64), Error> {
+        self.feed.count_changes(after, span, types).await
     }
 
     async fn current(&self, ty: TypeId, id: &str) -> Result<Option<Followed>, Error> {

@@ -49,13 +49,21 @@ pub struct Intent {
     /// A creation of unknown outcome has not been cleared up: it may be there, whatever has been tried since.
     #[serde(default)]
     pub uncertain: bool,
+    /// Of its rule when it was made; lower goes first.
+    #[serde(default = "priority")]
+    pub priority: u8,
     /// Looks at the destination after an unknown outcome that found nothing.
     pub probes: u32,
     pub problem: Option<Problem>,
 }
 
+/// Of rows that name none.
+fn priority() -> u8 {
+    crate::rule::PRIORITY
+}
+
 impl Intent {
-    pub(crate) fn new(no: u64, key: String, group: String, since_us: i64) -> Intent {
+    pub(crate) fn new(no: u64, key: String, group: String, since_us: i64, priority: u8) -> Intent {
         Intent {
             no,
             key,
@@ -66,9 +74,17 @@ impl Intent {
             since_us,
             sending: 0,
             uncertain: false,
+            priority,
             probes: 0,
             problem: None,
         }
+    }
+
+    /// Makes it a new one: its tries do not count any more.
+    pub(crate) fn revive(&mut self) {
+        self.state = State::Pending;
+        self.attempts = 0;
+        self.probes = 0;
     }
 
     /// Its row among the kept state: numbers of equal length sort.

@@ -17,6 +17,7 @@ mod limit;
 mod pace;
 mod prepare;
 mod rule;
+mod shelf;
 mod spec;
 mod status;
 mod window;

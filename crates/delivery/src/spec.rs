@@ -24,7 +24,7 @@ pub struct Spec {
     pub owner: String,
     /// An intent that is not done keeps its lease this long without a sign of life.
     pub lease: Duration,
-    /// Intents in memory at most; the rest waits in the change log.
+    /// Intents in memory, about; the rest waits in the change log, or on disk behind what cannot go.
     pub lookahead: usize,
     /// Changes up to this one are not delivered: the state when the destination was set up.
     pub from_seq: u64,

@@ -4,6 +4,7 @@ use crate::board::Board;
 use crate::gate::{Calls, Gate};
 use crate::intent::{Intent, Problem, State};
 use crate::pace::Breaker;
+use crate::shelf::Counts;
 use crate::spec::Spec;
 use crate::window::{Opening, Windows};
 use serde::Serialize;
@@ -78,7 +79,8 @@ impl Status {
         }
     }
 
-    pub(crate) fn update(&mut self, gate: &Gate, board: &Board, unplanned: u64) {
+    /// `oldest_since_us`: of what is on disk only.
+    pub(crate) fn update(&mut self, gate: &Gate, board: &Board, counts: &Counts, oldest_since_us: Option<i64>) {
         let (factor, breaker) = gate.pace();
         let (calls, limit) = gate.rates(RATE_WINDOW_US);
         self.as_of_us = gate.steady.now_us();
@@ -87,12 +89,13 @@ impl Status {
             Opening::Open { until_us, .. } => (true, until_us),
             Opening::Closed { opens_us } => (false, opens_us),
         };
-        self.dead = board.count(State::Dead);
-        self.depth = (board.len() - self.dead) as u64 + unplanned;
+        let dead = board.count(State::Dead);
+        self.dead = dead + counts.dead as usize;
+        self.depth = (board.len() - dead) as u64 + counts.parked + counts.unplanned;
         self.in_flight = board.count(State::InFlight);
         self.retrying = board.count(State::Retry);
         self.probing = board.count(State::Probe);
-        self.oldest_since_us = board.oldest_since_us();
+        self.oldest_since_us = board.oldest_since_us().into_iter().chain(oldest_since_us).min();
         self.rate_per_s = calls as f64 * 1e6 / RATE_WINDOW_US as f64;
         self.factor = factor;
         self.allowed_per_s = if limit.is_finite() { limit * factor } else { self.rate_per_s };
@@ -187,12 +190,12 @@ impl Handle {
         self.ask(|done| Command::Replay(numbers, done)).await
     }
 
-    /// Intents in work, oldest first.
+    /// Intents in memory and refused ones, oldest first.
     pub async fn list(&self, state: Option<State>, limit: usize) -> Option<Vec<Intent>> {
         self.ask(|done| Command::List(state, limit, done)).await
     }
 
-    /// The intent with this number, `Some(None)` when there is none.
+    /// The intent with this number, in memory or refused, `Some(None)` when there is none.
     pub async fn find(&self, no: u64) -> Option<Option<Intent>> {
         self.ask(|done| Command::Find(no, done)).await
     }

@@ -47,9 +47,9 @@ impl Feed {
         Ok(changes.into_iter().map(followed).collect())
     }
 
-    /// Number of versions of `types` after `after`, and the newest change that was looked at.
-    pub async fn count_changes(&self, after: u64, types: &[TypeId]) -> Result<(u64, u64), Error> {
-        Ok(self.tenant.count_changes(after, types).await?)
+    /// Number of versions of `types` among the `span` changes after `after`, and the newest change that was looked at.
+    pub async fn count_changes(&self, after: u64, span: u64, types: &[TypeId]) -> Result<(u64, u64), Error> {
+        Ok(self.tenant.count_changes(after, span, types).await?)
     }
 
     /// The newest version, deletions included.

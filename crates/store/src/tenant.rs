@@ -127,9 +127,10 @@ impl Tenant {
         self.embedded.shared.states(space, after, limit)
     }
 
-    /// How many versions of these types come after `after` in the change feed, and the newest change that was looked at.
-    pub async fn count_changes(&self, after: Seq, types: &[TypeId]) -> Result<(u64, Seq), StoreError> {
-        self.embedded.shared.count_changes(after, types)
+    /// How many versions of these types there are among the `span` changes after `after`, and the newest change that was
+    /// looked at.
+    pub async fn count_changes(&self, after: Seq, span: u64, types: &[TypeId]) -> Result<(u64, Seq), StoreError> {
+        self.embedded.shared.count_changes(after, span, types)
     }
 
     pub async fn blob_put(&self, bytes: &[u8]) -> Result<String, StoreError> {

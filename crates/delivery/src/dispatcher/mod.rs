@@ -1,5 +1,6 @@
 //! The loop of one destination: follows the change log, picks who is next, and starts attempts.
 
+mod page;
 mod plan;
 
 use crate::attempt::{After, BACKOFF_MAX_US, Shared};
@@ -12,11 +13,13 @@ use crate::jitter::Random;
 use crate::limit::Limiter;
 use crate::pace::Sign;
 use crate::prepare::{self, Prepared};
+use crate::shelf::{Counts, Shelf};
 use crate::spec::Spec;
 use crate::status::{Command, Handle, Status};
 use engine::{Error, Followed};
 use fhir::defs::r4;
 use plan::group_of;
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use store::{AuditRecord, Clock, StateChange};
@@ -31,6 +34,8 @@ const ROWS: usize = 1_000;
 const LEASE_EVERY: Duration = Duration::from_secs(10);
 /// Between two publications of the numbers.
 const PUBLISH_EVERY: Duration = Duration::from_millis(250);
+/// Changes counted at once: the whole of a long backlog would take the loop's time.
+const COUNT_MAX: u64 = 200_000;
 /// Calls remembered for the rate that is shown and for quotas.
 const REMEMBER_CALLS: usize = 2_000;
 
@@ -42,6 +47,13 @@ type Finished = (u64, Result<(After, Sign), Error>);
 pub struct Dispatcher<B: Book> {
     shared: Arc<Shared<B>>,
     board: Board,
+    shelf: Shelf<B>,
+    /// The shelf may have groups that can go on.
+    ready_on_shelf: bool,
+    /// On the shelf, somebody may wait for a resource.
+    somebody_waits: bool,
+    /// Keys that are done or gone, for which somebody on the shelf may wait.
+    to_wake: Vec<String>,
     /// The last change that was looked at.
     planned: u64,
     in_flight: usize,
@@ -102,6 +114,7 @@ impl<B: Book> Dispatcher<B> {
         limiter.restore(sent_calls(&book, &spec).await?, steady.now_us());
         let paused = book.state(&spec.space("control"), "paused").await?.is_some();
         let gate = Gate::new(limiter, spec.windows.clone(), paused, clock, steady, spec.space("sent"), writer);
+        let shelf = Shelf::open(book.clone(), &spec.name).await?;
         let shared = Shared { book, destination, gate: Arc::new(gate), random: Random::new(seed), spec };
         let (finish, finished) = mpsc::unbounded_channel();
         let (commander, commands) = mpsc::channel(16);
@@ -110,6 +123,10 @@ impl<B: Book> Dispatcher<B> {
         let mut dispatcher = Dispatcher {
             shared: Arc::new(shared),
             board: Board::default(),
+            shelf,
+            ready_on_shelf: false,
+            somebody_waits: false,
+            to_wake: Vec::new(),
             planned: 0,
             in_flight: 0,
             finished,
@@ -137,18 +154,20 @@ impl<B: Book> Dispatcher<B> {
             self.turn().await?;
         }
         // What is kept in memory only must not be lost with a good end.
-        let audit = std::mem::take(&mut self.superseded);
-        let place = self.shared.place(self.board.low_water(self.planned));
-        self.shared.keep(vec![place], audit).await
+        self.settle().await?;
+        self.keep_place().await
     }
 
     async fn turn(&mut self) -> Result<(), Error> {
+        self.settle().await?;
         self.plan().await?;
+        self.page_in().await?;
         let wake = self.start_ready().await?;
         self.keep_lease().await?;
         self.publish().await?;
         // Changes that wait to be planned, if there is room for them.
-        let more = self.more && self.has_room();
+        let more =
+            !self.to_wake.is_empty() || (self.more && self.has_room()) || (self.ready_on_shelf && self.room() > 0);
         while self.tasks.try_join_next().is_some() {}
         let gate = self.shared.gate.clone();
         tokio::select! {
@@ -181,7 +200,7 @@ impl<B: Book> Dispatcher<B> {
         let place = shared.book.state(&shared.spec.space("place"), "seq").await?;
         let place = place.and_then(|bytes| Some(u64::from_le_bytes(bytes.try_into().ok()?)));
         self.planned = place.unwrap_or(shared.spec.from_seq);
-        self.counted.up_to = self.planned;
+        self.restore_counts().await?;
         // Takes the lease; where it all began must not be asked again after a crash.
         shared.keep(vec![shared.place(self.planned)], Vec::new()).await?;
         let now = shared.gate.steady.now_us();
@@ -204,11 +223,43 @@ impl<B: Book> Dispatcher<B> {
                     State::Retry => intent.not_before_us = intent.not_before_us.min(now + BACKOFF_MAX_US),
                     State::Pending | State::Dead => {}
                 }
-                let priority = self.priority(&intent.key).await?;
-                self.board.add(intent, priority, true);
+                self.board.add(intent, true);
             }
         }
+        self.restore_shelf().await
+    }
+
+    /// What was counted when the numbers were written down last, put right for the place in the log.
+    async fn restore_counts(&mut self) -> Result<(), Error> {
+        let (kept, place) = (self.shelf.counts.clone(), self.planned);
+        let types = self.shared.spec.rules.types();
+        self.counted.up_to = place;
+        if kept.types != self.type_names() || kept.up_to < place {
+            return Ok(());
+        }
+        let (from, until) = (kept.planned.min(place), kept.planned.max(place));
+        let (between, _) = self.shared.book.count_changes(from, until - from, &types).await?;
+        self.counted.up_to = kept.up_to;
+        self.counted.unplanned = match place <= kept.planned {
+            true => kept.unplanned + between,
+            false => kept.unplanned.saturating_sub(between),
+        };
         Ok(())
+    }
+
+    fn type_names(&self) -> String {
+        let types = self.shared.spec.rules.types();
+        types.iter().map(|ty| r4().ty(*ty).name).collect::<Vec<_>>().join(" ")
+    }
+
+    fn counts(&self) -> Counts {
+        Counts {
+            types: self.type_names(),
+            unplanned: self.counted.unplanned,
+            planned: self.planned,
+            up_to: self.counted.up_to,
+            ..self.shelf.counts.clone()
+        }
     }
 
     async fn priority(&self, key: &str) -> Result<u8, Error> {
@@ -266,38 +317,63 @@ impl<B: Book> Dispatcher<B> {
     /// `no` refers to a resource that is not there yet: that one goes first.
     async fn wait_for(&mut self, no: u64, other: &Followed) -> Result<(), Error> {
         let key = format!("{}/{}", r4().ty(other.resource.ty).name, other.resource.id);
-        let first = match self.board.of_key(&key) {
-            Some(intent) => intent.no,
-            None => {
-                // From before the destination was set up, or waiting further on in the log.
-                let priority = self.priority(&key).await?;
-                let group = group_of(other, None, &key);
-                let intent = Intent::new(other.seq, key.clone(), group, other.resource.last_updated_us);
-                self.shared.keep(vec![self.shared.intent_row(&intent)], Vec::new()).await?;
-                let first = intent.no;
-                self.board.add(intent, priority, true);
-                first
-            }
-        };
-        let same_group = match (self.board.get(no), self.board.get(first)) {
-            (Some(one), Some(other)) => one.group == other.group,
-            _ => false,
-        };
-        let circle = self.board.waits_for(first, no);
-        if circle {
+        let Some(group) = self.board.get(no).map(|intent| intent.group.clone()) else { return Ok(()) };
+        if self.is_circle(no, &key).await? {
             return self.refuse(no, Problem::new(0, format!("it and {key} refer to each other"))).await;
         }
+        if self.board.of_key(&key).is_none() {
+            match self.shelf.of_key(&key).await? {
+                Some(shelved) if shelved.group == group => self.take_one_back(shelved).await?,
+                Some(_) => {}
+                None => self.bring_in(other, &key, &group).await?,
+            }
+        }
         self.board.block(no, &key);
-        if same_group {
+        if let Some(first) = self.board.of_key(&key).filter(|first| first.group == group).map(|first| first.no) {
             self.board.hoist(first);
         }
         Ok(())
+    }
+
+    /// An intent for a resource from before the destination was set up, or from further on in the log, to which one of `group`
+    /// refers.
+    async fn bring_in(&mut self, other: &Followed, key: &str, group: &str) -> Result<(), Error> {
+        let priority = self.priority(key).await?;
+        let own_group = group_of(other, None, key);
+        let since_us = other.resource.last_updated_us;
+        let intent = Intent::new(other.seq, key.to_owned(), own_group, since_us, priority);
+        self.shelf.set_in_work(&intent);
+        match intent.group == group {
+            true => self.board.add(intent, true),
+            false => self.enter(intent, true).await?,
+        }
+        self.flush().await
+    }
+
+    /// Whether the resource `key` waits for that of `no`, directly or by way of further ones.
+    async fn is_circle(&self, no: u64, key: &str) -> Result<bool, Error> {
+        let own = self.board.get(no).map(|intent| intent.key.clone());
+        let (mut seen, mut next) = (BTreeSet::new(), Some(key.to_owned()));
+        while let Some(key) = next {
+            if Some(&key) == own.as_ref() {
+                return Ok(true);
+            }
+            next = match self.board.of_key(&key) {
+                Some(intent) => self.board.waits_on(intent.no).map(str::to_owned),
+                None => self.shelf.waits_on(&key).await?,
+            };
+            if !seen.insert(key) {
+                break;
+            }
+        }
+        Ok(false)
     }
 
     async fn drop_intent(&mut self, no: u64) -> Result<(), Error> {
         let row = StateChange { space: self.shared.spec.space("intent"), key: Intent::row(no), value: None };
         self.shared.keep(vec![row], Vec::new()).await?;
         self.board.remove(no);
+        self.note_released();
         Ok(())
     }
 
@@ -306,11 +382,11 @@ impl<B: Book> Dispatcher<B> {
             intent.state = State::Dead;
             intent.problem = Some(problem);
         });
-        let Some(intent) = self.board.get(no) else { return Ok(()) };
-        self.shared.bury(intent).await?;
-        self.shared.keep(vec![self.shared.intent_row(intent)], Vec::new()).await?;
-        self.board.written(no);
-        Ok(())
+        // It goes to the shelf, and with it onto the disk, with the next turn.
+        match self.board.get(no) {
+            Some(intent) => self.shared.bury(intent).await,
+            None => Ok(()),
+        }
     }
 
     async fn finish_one(&mut self, no: u64, (after, sign): (After, Sign)) -> Result<(), Error> {
@@ -323,11 +399,14 @@ impl<B: Book> Dispatcher<B> {
                 let Some(done) = self.board.remove(no) else { return Ok(()) };
                 let written = again.is_some();
                 // The change may have come after the attempt looked for one.
-                let held = held.map(|seq| Intent::new(seq, done.key, done.group, self.shared.gate.steady.now_us()));
-                if let Some(again) = again.or(held) {
-                    let priority = self.priority(&again.key).await?;
-                    self.board.add(again, priority, written);
+                let now = self.shared.gate.steady.now_us();
+                let held = held.map(|seq| Intent::new(seq, done.key, done.group, now, done.priority));
+                if let Some(mut again) = again.or(held) {
+                    again.priority = self.priority(&again.key).await?;
+                    self.enter(again, written).await?;
+                    self.flush().await?;
                 }
+                self.note_released();
             }
             After::Changed(changed) => {
                 self.board.written(no);
@@ -336,7 +415,7 @@ impl<B: Book> Dispatcher<B> {
                 let changed_meanwhile = changed.state == State::Dead && held.is_some();
                 self.board.update(no, |intent| *intent = changed);
                 if changed_meanwhile {
-                    self.board.update(no, revive);
+                    self.board.update(no, Intent::revive);
                     let row = self.board.get(no).map(|intent| self.shared.intent_row(intent));
                     self.shared.keep(row.into_iter().collect(), Vec::new()).await?;
                 }
@@ -348,11 +427,18 @@ impl<B: Book> Dispatcher<B> {
     async fn keep_lease(&mut self) -> Result<(), Error> {
         if self.leased.elapsed() >= LEASE_EVERY {
             self.leased = tokio::time::Instant::now();
-            let audit = std::mem::take(&mut self.superseded);
-            let place = self.shared.place(self.board.low_water(self.planned));
-            self.shared.keep(vec![place], audit).await?;
+            self.keep_place().await?;
         }
         Ok(())
+    }
+
+    /// Nothing may be on its way to the shelf.
+    async fn keep_place(&mut self) -> Result<(), Error> {
+        let audit = std::mem::take(&mut self.superseded);
+        self.shelf.counts = self.counts();
+        let mut rows = self.shelf.take_rows(true);
+        rows.push(self.shared.place(self.board.low_water(self.planned)));
+        self.shared.keep(rows, audit).await
     }
 
     async fn command(&mut self, command: Command) -> Result<(), Error> {
@@ -365,26 +451,33 @@ impl<B: Book> Dispatcher<B> {
                 done.send(()).ok();
             }
             Command::Replay(which, done) => {
-                let is_meant = |intent: &&Intent| {
-                    intent.state == State::Dead && which.as_ref().is_none_or(|numbers| numbers.contains(&intent.no))
-                };
-                let numbers: Vec<u64> = self.board.iter().filter(is_meant).map(|intent| intent.no).collect();
-                numbers.iter().for_each(|no| self.board.update(*no, revive));
-                let rows = numbers.iter().filter_map(|no| self.board.get(*no));
-                self.shared.keep(rows.map(|intent| self.shared.intent_row(intent)).collect(), Vec::new()).await?;
-                done.send(numbers.len()).ok();
+                self.settle().await?;
+                let count = self.replay(which).await?;
+                done.send(count).ok();
             }
             Command::Stop => self.stopping = true,
-            Command::List(state, limit, done) => {
-                let wanted = |intent: &&Intent| state.is_none_or(|state| intent.state == state);
-                let mut intents: Vec<&Intent> = self.board.iter().filter(wanted).collect();
-                intents.sort_unstable_by_key(|intent| intent.no);
-                done.send(intents.into_iter().take(limit).cloned().collect()).ok();
+            Command::List(state, limit, done) => drop(done.send(self.list(state, limit).await?)),
+            Command::Find(no, done) => {
+                let found = match self.board.get(no) {
+                    Some(intent) => Some(intent.clone()),
+                    None => self.shelf.dead_one(no).await?,
+                };
+                drop(done.send(found));
             }
-            Command::Find(no, done) => drop(done.send(self.board.get(no).cloned())),
         }
         self.counted.at = None;
         Ok(())
+    }
+
+    async fn list(&self, state: Option<State>, limit: usize) -> Result<Vec<Intent>, Error> {
+        let wanted = |intent: &&Intent| state.is_none_or(|state| intent.state == state);
+        let mut intents: Vec<Intent> = self.board.iter().filter(wanted).cloned().collect();
+        if state.is_none_or(|state| state == State::Dead) {
+            intents.extend(self.shelf.dead(limit).await?);
+        }
+        intents.sort_unstable_by_key(|intent| intent.no);
+        intents.truncate(limit);
+        Ok(intents)
     }
 
     async fn publish(&mut self) -> Result<(), Error> {
@@ -393,13 +486,13 @@ impl<B: Book> Dispatcher<B> {
         }
         let types = self.shared.spec.rules.types();
         // Only what has come since the last count: the whole of a long backlog is not counted again and again.
-        let (more, up_to) = self.shared.book.count_changes(self.counted.up_to, &types).await?;
+        let (more, up_to) = self.shared.book.count_changes(self.counted.up_to, COUNT_MAX, &types).await?;
         self.counted.unplanned += more;
         self.counted.up_to = self.counted.up_to.max(up_to);
-        let unplanned = self.counted.unplanned;
+        let (counts, oldest_since_us) = (self.counts(), self.shelf.oldest_since_us().await?);
         self.counted.at = Some(tokio::time::Instant::now());
         let mut status = self.status.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        status.update(&self.shared.gate, &self.board, unplanned);
+        status.update(&self.shared.gate, &self.board, &counts, oldest_since_us);
         status.delivered = self.counted.delivered;
         status.coalesced = self.counted.coalesced;
         status.failed = self.counted.failed;
@@ -422,12 +515,6 @@ async fn sleep(wake: Option<Wake>, more: bool) {
     let poll = tokio::time::Instant::now() + POLL;
     let at = wake.and_then(|wake| wake.at).map_or(poll, |at| at.min(poll));
     tokio::time::sleep_until(at).await;
-}
-
-fn revive(intent: &mut Intent) {
-    intent.state = State::Pending;
-    intent.attempts = 0;
-    intent.probes = 0;
 }
 
 fn quota_max(spec: &Spec) -> usize {

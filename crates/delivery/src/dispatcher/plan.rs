@@ -1,10 +1,11 @@
 //! From the change log to intents.
 
-use super::{Dispatcher, POLL, revive};
+use super::{Dispatcher, POLL};
 use crate::attempt::TASK_SYSTEM;
 use crate::book::Book;
 use crate::intent::{Delivered, Intent, State};
 use crate::prepare;
+use crate::shelf::Why;
 use crate::spec::Spec;
 use engine::{Error, Followed};
 use fhir::defs::r4;
@@ -12,23 +13,21 @@ use store::{AuditRecord, Op, StateChange};
 
 /// Changes read at once.
 const STEP: usize = 200;
-/// An intent without a row that lies this far behind gets one, so that the place in the log moves on.
-const BEHIND: u64 = 5_000;
-/// How many times the lookahead may be in memory while nothing of it can be sent: patients behind a dead letter must not stop
-/// the others.
-const STARVED_FACTOR: usize = 50;
+/// An intent without a row that lies this part of the lookahead behind gets one, so that the place in the log moves on.
+const BEHIND_PART: usize = 2;
 
 impl<B: Book> Dispatcher<B> {
     /// Reads on in the change log as long as there is room.
     pub(super) async fn plan(&mut self) -> Result<(), Error> {
         let now = tokio::time::Instant::now();
         let due = self.more || now.duration_since(self.polled) >= POLL;
-        if !due || !self.has_room() {
+        if !due || (self.room() == 0 && !(self.is_starved() && self.make_room().await?)) {
             return Ok(());
         }
         self.polled = now;
-        let changes = self.shared.book.changes(self.planned, STEP).await?;
-        self.more = changes.len() == STEP;
+        let step = STEP.min(self.room().max(self.shared.spec.lookahead / 50));
+        let changes = self.shared.book.changes(self.planned, step).await?;
+        self.more = changes.len() == step;
         let mut rows = Vec::new();
         for change in &changes {
             self.plan_one(change, &mut rows).await?;
@@ -36,6 +35,7 @@ impl<B: Book> Dispatcher<B> {
             let counts = self.shared.spec.rules.takes_type(change.resource.ty);
             self.counted.planned(change.seq, counts);
         }
+        self.flush().await?;
         if !rows.is_empty() || self.superseded.len() > STEP {
             let audit = std::mem::take(&mut self.superseded);
             self.shared.keep(rows, audit).await?;
@@ -43,11 +43,15 @@ impl<B: Book> Dispatcher<B> {
         self.write_overdue().await
     }
 
+    /// Whether there is room to read on, or it can be made.
     pub(super) fn has_room(&mut self) -> bool {
+        self.room() > 0 || (self.is_starved() && self.board.may_make_room())
+    }
+
+    /// Nothing that is in memory can be sent now.
+    fn is_starved(&mut self) -> bool {
         let now = self.shared.gate.steady.now_us();
-        let lookahead = self.shared.spec.lookahead;
-        let starved = self.board.next(now).is_none();
-        self.board.len() < if starved { lookahead * STARVED_FACTOR } else { lookahead }
+        self.board.next(now).is_none()
     }
 
     async fn plan_one(&mut self, change: &Followed, rows: &mut Vec<StateChange>) -> Result<(), Error> {
@@ -62,17 +66,23 @@ impl<B: Book> Dispatcher<B> {
             let (no, state, sending) = (intent.no, intent.state, intent.sending);
             if state == State::Dead && change.seq > sending {
                 // Somebody has changed what was refused.
-                self.board.update(no, revive);
+                self.board.update(no, Intent::revive);
                 rows.extend(self.board.get(no).map(|intent| shared.intent_row(intent)));
             } else if state == State::InFlight {
                 if change.seq > sending {
                     self.board.hold(no, change.seq);
                 }
             } else if no != change.seq {
-                self.counted.coalesced += 1;
-                self.superseded.push(superseded(&shared.spec, change, &key, now));
+                self.coalesce(change, &key);
+                if self.board.waits_on(no).is_some() {
+                    // It may not refer to what it waits for any more.
+                    self.board.update(no, |_| {});
+                }
             }
             return Ok(());
+        }
+        if let Some(intent) = self.shelf.of_key(&key).await? {
+            return self.plan_shelved(change, intent).await;
         }
         let known = prepare::delivered(&shared.book, &shared.spec, &key).await?;
         if known.as_ref().is_some_and(|known| known.seq >= change.seq) {
@@ -82,13 +92,36 @@ impl<B: Book> Dispatcher<B> {
             return Ok(());
         }
         let group = group_of(change, known.as_ref(), &key);
-        self.board.add(Intent::new(change.seq, key, group, change.resource.last_updated_us), priority, false);
+        let intent = Intent::new(change.seq, key, group, change.resource.last_updated_us, priority);
+        self.enter(intent, false).await
+    }
+
+    /// A change of a resource whose intent is on the shelf.
+    async fn plan_shelved(&mut self, change: &Followed, intent: Intent) -> Result<(), Error> {
+        if intent.state == State::Dead && change.seq > intent.sending {
+            return self.revive(intent).await;
+        }
+        if intent.no == change.seq {
+            return Ok(());
+        }
+        self.coalesce(change, &intent.key);
+        let place = self.shelf.place(&intent.group).await?;
+        if place.is_some_and(|place| place.why == Why::Waits && place.no == intent.no) {
+            self.make_ready(&intent.group).await?;
+        }
         Ok(())
+    }
+
+    fn coalesce(&mut self, change: &Followed, key: &str) {
+        self.counted.coalesced += 1;
+        let now = self.shared.gate.steady.now_us();
+        self.superseded.push(superseded(&self.shared.spec, change, key, now));
     }
 
     /// What waits long behind others of its patient gets a row.
     async fn write_overdue(&mut self) -> Result<(), Error> {
-        let overdue = self.board.overdue(self.planned.saturating_sub(BEHIND), STEP);
+        let behind = (self.shared.spec.lookahead / BEHIND_PART) as u64;
+        let overdue = self.board.overdue(self.planned.saturating_sub(behind), STEP);
         // Those in flight are having theirs written.
         let intents: Vec<&Intent> = overdue.iter().filter_map(|no| self.board.get(*no)).collect();
         let waiting: Vec<&Intent> = intents.into_iter().filter(|intent| intent.state != State::InFlight).collect();

@@ -24,6 +24,8 @@ struct Inner {
     state: BTreeMap<(String, String), Vec<u8>>,
     claims: HashMap<String, (String, i64)>,
     tasks: HashMap<String, Value>,
+    /// Most intents that were on disk only.
+    shelved_max: usize,
     random: u64,
 }
 
@@ -71,6 +73,10 @@ impl MemoryBook {
         inner.state.keys().filter(|(space, _)| space.ends_with(part)).count()
     }
 
+    pub(crate) fn shelved_max(&self) -> usize {
+        self.inner.lock().unwrap().shelved_max
+    }
+
     async fn disk(&self) {
         while self.cut_off.load(std::sync::atomic::Ordering::Relaxed) {
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -90,11 +96,11 @@ impl Book for MemoryBook {
         Ok(inner.log.iter().skip(after as usize).take(limit).cloned().collect())
     }
 
-    async fn count_changes(&self, after: u64, types: &[TypeId]) -> Result<(u64, u64), Error> {
+    async fn count_changes(&self, after: u64, span: u64, types: &[TypeId]) -> Result<(u64, u64), Error> {
         let inner = self.inner.lock().unwrap();
-        let counted =
-            inner.log.iter().skip(after as usize).filter(|change| types.contains(&change.resource.ty)).count();
-        Ok((counted as u64, inner.log.len() as u64))
+        let looked_at = inner.log.iter().skip(after as usize).take(span as usize);
+        let counted = looked_at.filter(|change| types.contains(&change.resource.ty)).count();
+        Ok((counted as u64, (inner.log.len() as u64).min(after.saturating_add(span))))
     }
 
     async fn current(&self, ty: TypeId, id: &str) -> Result<Option<Followed>, Error> {
@@ -137,6 +143,8 @@ impl Book for MemoryBook {
                     None => drop(inner.state.remove(&(change.space, change.key))),
                 }
             }
+            let shelved = inner.state.keys().filter(|(space, _)| space.ends_with("/line")).count();
+            inner.shelved_max = inner.shelved_max.max(shelved);
         }
         self.disk().await;
         Ok(())

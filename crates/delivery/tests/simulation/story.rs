@@ -3,6 +3,7 @@
 use crate::book::MemoryBook;
 use crate::emr::{Connector, Emr, Entry, copies};
 use delivery::{Dispatcher, Handle, Limit, Rule, Rules, Spec, Window, Windows};
+use engine::Followed;
 use fhir::defs::r4;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -24,8 +25,10 @@ pub(crate) struct Story {
     pub outage_s: u64,
     pub rate: u32,
     pub windows: bool,
-    /// One patient is refused until an operator replays it; many changes wait behind it.
-    pub(crate) refuse: bool,
+    /// Changes in memory at most.
+    pub lookahead: usize,
+    /// This resource is refused until an operator replays it; many changes wait behind it.
+    pub refuse: Option<&'static str>,
 }
 
 impl Default for Story {
@@ -40,7 +43,8 @@ impl Default for Story {
             outage_s: 0,
             rate: 10,
             windows: false,
-            refuse: false,
+            lookahead: 10_000,
+            refuse: None,
         }
     }
 }
@@ -54,6 +58,8 @@ pub(crate) struct Told {
     pub eta_s: f64,
     pub drained_s: f64,
     pub utilisation: f64,
+    /// Most intents that were on disk only.
+    pub shelved_max: usize,
 }
 
 /// The wall clock of one node: virtual time with an offset that may jump when the node starts anew.
@@ -140,9 +146,7 @@ impl World {
         let mut spec = Spec::new("emr", rules, limits);
         spec.owner = node.name.clone();
         spec.concurrency = 8;
-        if self.story.refuse {
-            spec.lookahead = 5;
-        }
+        spec.lookahead = self.story.lookahead;
         if self.story.windows {
             spec.windows = Windows(vec![window()]);
         }
@@ -266,7 +270,11 @@ impl World {
         let limit = Instant::now() + Duration::from_secs(3 * 86_400);
         loop {
             sleep(Duration::from_secs(2)).await;
-            let open = self.nodes[0].book.rows("/intent");
+            let book = &self.nodes[0].book;
+            let open: usize = ["/intent", "/line", "/line-key", "/line-group", "/line-head", "/line-wait"]
+                .iter()
+                .map(|part| book.rows(part))
+                .sum();
             let done = self.status().is_some_and(|status| status.depth == 0 && status.in_flight == 0);
             // A new process has published nothing yet when its numbers are still zero: ask the disk too.
             if done && open == 0 && self.missing().is_empty() {
@@ -326,33 +334,57 @@ impl World {
                 );
             }
         }
+        // Observations are written once each, with rising numbers.
+        let groups = self.groups();
+        let mut last: HashMap<&str, u64> = HashMap::new();
+        for key in &created {
+            if let Some(n) = key.strip_prefix("Observation/x") {
+                let n: u64 = n.parse().unwrap();
+                let patient = groups[key].as_deref().unwrap();
+                let before = last.insert(patient, n).unwrap_or_default();
+                assert!(before <= n, "seed {seed}: {key} of {patient} after x{before}");
+            }
+        }
         self.check_rate();
-        let refused = usize::from(self.story.refuse);
+        let refused = usize::from(self.story.refuse.is_some());
         assert_eq!(self.nodes[0].book.tasks(), refused, "seed {seed}: refused for good");
     }
 
-    /// All but the refused patient and what waits behind it get there; then it is replayed.
-    async fn replay_what_is_refused(&mut self) {
-        let groups: HashMap<String, Option<String>> = self.nodes[0]
-            .book
-            .newest()
-            .into_iter()
-            .map(|newest| (format!("{}/{}", r4().ty(newest.resource.ty).name, newest.resource.id), newest.patient))
-            .collect();
+    /// All but the refused resource and what waits for it get there; then it is replayed.
+    async fn replay_what_is_refused(&mut self, refused: &str) {
+        let groups = self.groups();
+        // Patients with an even number belong to the first organisation.
+        let waits = |group: &str| match refused {
+            "Organization/o0" => {
+                group == refused || group.strip_prefix("Patient/p").is_some_and(|n| n.parse::<u64>().unwrap() % 2 == 0)
+            }
+            patient => group == patient,
+        };
         let own = |missing: &&String| {
             let key = missing.split(' ').next().unwrap_or_default();
-            key == "Appointment/a0" || groups[key].as_deref() == Some("Patient/p0")
+            let of_appointment = key.strip_prefix("Appointment/a").map(|n| format!("Patient/p{n}"));
+            waits(of_appointment.as_deref().or(groups[key].as_deref()).unwrap_or(key))
         };
         sleep(Duration::from_secs(900)).await;
         let missing = self.missing();
         let of_others: Vec<&String> = missing.iter().filter(|missing| !own(missing)).collect();
         assert!(of_others.is_empty(), "seed {}: behind another's dead letter: {of_others:?}", self.story.seed);
         assert!(!missing.is_empty() && self.nodes[0].book.tasks() == 1);
+        let status = self.status().expect("it runs");
+        assert_eq!((status.dead, status.depth > 0), (1, true), "seed {}", self.story.seed);
         self.emr.refuse(None);
         let handle = self.handle.lock().unwrap().clone().expect("it runs");
         let dead = handle.list(Some(delivery::State::Dead), 10).await.expect("it answers");
-        assert_eq!(dead.iter().map(|intent| intent.key.as_str()).collect::<Vec<_>>(), ["Patient/p0"]);
+        assert_eq!(dead.iter().map(|intent| intent.key.as_str()).collect::<Vec<_>>(), [refused]);
+        assert_eq!(handle.find(dead[0].no).await.flatten().as_ref(), dead.first());
         assert_eq!(handle.replay(None).await, Some(1));
+    }
+
+    /// The patient of each resource.
+    fn groups(&self) -> HashMap<String, Option<String>> {
+        let newest = self.nodes[0].book.newest().into_iter();
+        let key = |newest: &Followed| format!("{}/{}", r4().ty(newest.resource.ty).name, newest.resource.id);
+        newest.map(|newest| (key(&newest), newest.patient)).collect()
     }
 
     fn check_rate(&self) {
@@ -406,7 +438,7 @@ async fn tell(story: &Story) -> Told {
     let mut told = Told::default();
     world.beginning();
     world.emr.set_down(story.outage_s > 0);
-    world.emr.refuse(story.refuse.then_some("Patient/p0"));
+    world.emr.refuse(story.refuse);
     (0..story.nodes).for_each(|at| world.start(at));
     let mut kills = story.kills;
     for n in 0..story.changes {
@@ -439,8 +471,8 @@ async fn tell(story: &Story) -> Told {
             sleep(Duration::from_secs(1)).await;
         }
     }
-    if story.refuse {
-        world.replay_what_is_refused().await;
+    if let Some(refused) = story.refuse {
+        world.replay_what_is_refused(refused).await;
     }
     let from = (Instant::now(), world.emr.arrivals().len());
     let status = world.status();
@@ -453,5 +485,6 @@ async fn tell(story: &Story) -> Told {
     told.allowed_per_s = f64::from(story.rate) * 50.0 / 60.0;
     told.utilisation = calls as f64 / (told.drained_s * told.allowed_per_s);
     world.check();
+    told.shelved_max = world.nodes[0].book.shelved_max();
     told
 }

@@ -103,17 +103,17 @@ impl Shared {
         self.reading(|connection| self.many(connection, &sql, params![after, visible, limit as i64]))
     }
 
-    pub(crate) fn count_changes(&self, after: Seq, types: &[TypeId]) -> Result<(u64, Seq), StoreError> {
-        let visible = self.last_seq();
+    pub(crate) fn count_changes(&self, after: Seq, span: u64, types: &[TypeId]) -> Result<(u64, Seq), StoreError> {
+        let until = self.last_seq().min(after.saturating_add(span));
         self.reading(|connection| {
             let sql = "SELECT count(*) FROM log WHERE ty = ?1 AND seq > ?2 AND seq <= ?3";
             let mut statement = connection.prepare_cached(sql)?;
             let sum = types.iter().try_fold(0, |sum, ty| {
                 let count: u64 =
-                    statement.query_row(params![self.codec.numbers.disk(*ty), after, visible], |row| row.get(0))?;
+                    statement.query_row(params![self.codec.numbers.disk(*ty), after, until], |row| row.get(0))?;
                 Ok::<_, StoreError>(sum + count)
             })?;
-            Ok((sum, visible))
+            Ok((sum, until))
         })
     }
 
