@@ -81,11 +81,11 @@ impl Book for MemoryBook {
         Ok(self.0.lock().unwrap().log.iter().skip(after as usize).take(limit).cloned().collect())
     }
 
-    async fn count_changes(&self, after: u64, types: &[TypeId]) -> Result<(u64, u64), Error> {
+    async fn count_changes(&self, after: u64, span: u64, types: &[TypeId]) -> Result<(u64, u64), Error> {
         let inside = self.0.lock().unwrap();
-        let counted =
-            inside.log.iter().skip(after as usize).filter(|change| types.contains(&change.resource.ty)).count();
-        Ok((counted as u64, inside.log.len() as u64))
+        let looked_at = inside.log.iter().skip(after as usize).take(span as usize);
+        let counted = looked_at.filter(|change| types.contains(&change.resource.ty)).count();
+        Ok((counted as u64, (inside.log.len() as u64).min(after.saturating_add(span))))
     }
 
     async fn current(&self, ty: TypeId, id: &str) -> Result<Option<Followed>, Error> {
