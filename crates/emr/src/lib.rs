@@ -5,6 +5,7 @@ mod fhir_server;
 mod http;
 pub mod openemr;
 mod outcome;
+mod roster;
 pub mod sync;
 mod turns;
 
@@ -12,4 +13,5 @@ pub use alerts::{Alert, Called, Watch, Witness};
 pub use fhir_server::{FhirServer, Mode};
 pub use http::{Answer, Auth, Client, Http, Lost, client};
 pub use openemr::OpenEmr;
+pub use roster::{Roster, Watched};
 pub use turns::{Spaced, Turn, Turns};

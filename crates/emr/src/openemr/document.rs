@@ -74,6 +74,13 @@ fn is_of(name: &str, key: &str) -> bool {
     rest.is_some_and(|rest| rest.bytes().filter(|byte| *byte == b'.').count() == 1)
 }
 
+/// The key, `Type/id`, of a file that has the form of ours.
+pub(super) fn key_of(name: &str) -> Option<String> {
+    let key = name.rsplitn(3, '.').nth(2)?;
+    let (ty, id) = key.split_once('-')?;
+    (is_of(name, key) && ::fhir::defs::r4().resource_by_name(ty).is_some()).then(|| format!("{ty}/{id}"))
+}
+
 /// The file names of the patient's documents in our category.
 async fn names(push: &Push<'_>, subject: &Subject) -> Written<Vec<String>> {
     let request = push.emr.site.rest(Method::GET, &format!("/patient/{}/document", subject.pid), None);
@@ -169,6 +176,9 @@ mod tests {
         assert!(is_of("Immunization-a.b.0123456789ab.txt", "Immunization-a.b"));
         assert!(!is_of("Immunization-a.b.0123456789ab.txt", "Immunization-a"));
         assert!(!is_of("Immunization-ab.0123456789ab.txt", "Immunization-a"));
+        assert_eq!(key_of("Immunization-a.b.0123456789ab.txt").as_deref(), Some("Immunization/a.b"));
+        assert_eq!(key_of("Immunization-a.withdrawn.txt").as_deref(), Some("Immunization/a"));
+        assert_eq!(key_of("scan-1.2026.pdf"), None);
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod document;
 mod encounter;
 pub mod enroll;
 mod fhir;
+mod follow;
 mod list;
 mod local_time;
 mod medication;
@@ -29,6 +30,7 @@ mod units;
 mod vital;
 
 pub use auth::{AuthError, Reader, Vault, VaultError, Writer};
+pub use follow::{Course, FollowError, Follower, Report, Run, Schedule, State};
 pub use plan::{NoPlan, Plan, Way};
 pub use probe_suite::{Findings, Paging};
 pub use pull::{Cursor, Known, KnownError, Mark, Pull, PullError, Pulled, Reach, Step, reach};
@@ -138,9 +140,19 @@ impl OpenEmr {
         self.site.is_locked_out().await
     }
 
+    /// The base of its FHIR API, without a slash at its end.
+    pub fn fhir_base(&self) -> &str {
+        self.site.fhir_base()
+    }
+
     /// What this OpenEMR can do, read from it now: for enrolment and for a pull.
     pub async fn read_plan(&self, turns: &dyn Turns) -> Result<Arc<Plan>, PullError> {
         *self.plan.lock().await = None;
+        self.plan_for_pull(turns).await
+    }
+
+    /// What this OpenEMR can do, for a pull.
+    async fn plan_for_pull(&self, turns: &dyn Turns) -> Result<Arc<Plan>, PullError> {
         Ok(self.plan(turns).await.map_err(search::SearchError::of)?)
     }
 

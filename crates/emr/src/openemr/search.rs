@@ -45,6 +45,15 @@ impl SearchError {
             other => SearchError::Failed { problem: problem_of(other), after: None },
         }
     }
+
+    /// What it means for a write that had to read first.
+    pub(super) fn outcome(self) -> Outcome {
+        match self {
+            SearchError::TooMuch(problem) => Outcome::Retry { problem, after: None },
+            SearchError::Failed { problem, after } => Outcome::Retry { problem, after },
+            SearchError::Ending => Outcome::Retry { problem: Problem::new(409, "stopped"), after: None },
+        }
+    }
 }
 
 /// A search by the backend service. The parameters are sent as they are: whether they work is the caller's knowledge.

@@ -107,6 +107,10 @@ impl Site {
         }
     }
 
+    pub(super) fn fhir_base(&self) -> &str {
+        &self.fhir
+    }
+
     pub(super) async fn is_locked_out(&self) -> bool {
         self.writer.is_locked_out().await
     }

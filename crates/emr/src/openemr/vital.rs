@@ -45,6 +45,12 @@ fn parts(body: &Value) -> impl Iterator<Item = &Value> {
     own.then_some(body).into_iter().chain(body.list("component"))
 }
 
+/// The LOINC codes that have a column.
+pub(super) fn codes(body: &Value) -> impl Iterator<Item = &'static str> {
+    let shown = body.get("code").into_iter().flat_map(|code| code.list("coding")).filter_map(|one| one.str("code"));
+    shown.filter_map(|code| COLUMNS.iter().find(|(of, ..)| *of == code).map(|(of, ..)| *of))
+}
+
 fn column(part: &Value) -> Option<(&'static str, Kind)> {
     part.get("valueQuantity")?;
     let codings =

@@ -6,11 +6,12 @@ use super::pair::{Incoming, Pair, seen};
 use super::project::{Kind, project};
 use super::pulled::{Applied, Finder, Match, Pulled, Tombstone};
 use super::{references, task};
-use delivery::{Delivered, Remote};
-use engine::{Engine, Error, Followed, IfMatch, Keep, Precondition, Session};
+use delivery::{Delivered, Intent, Remote};
+use engine::{Engine, Error, Followed, IfMatch, Keep, Page, Precondition, Search, Session};
 use fhir::defs::{TypeId, r4};
 use fhir::json::Value;
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, PoisonError};
 use store::{AuditRecord, Op};
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -39,9 +40,11 @@ pub struct Sync {
     pub(super) engine: Engine,
     pub(super) session: Session,
     pub(super) settings: Settings,
-    pub(super) rows: Rows,
+    pub(crate) rows: Rows,
     finder: Arc<dyn Finder>,
     locks: Vec<Mutex<()>>,
+    /// What was looked for there in vain: references to it keep their address.
+    absent: std::sync::Mutex<BTreeSet<String>>,
 }
 
 impl Sync {
@@ -53,8 +56,59 @@ impl Sync {
     ) -> Result<Sync, Error> {
         let feed = engine.feed(&session).await?;
         let rows = Rows { feed, name: settings.name.clone() };
+        rows.index_delivered().await?;
         let locks = (0..LOCKS).map(|_| Mutex::new(())).collect();
-        Ok(Sync { engine, session, settings, rows, finder, locks })
+        Ok(Sync { engine, session, settings, rows, finder, locks, absent: Default::default() })
+    }
+
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Whether references to `Type/id there` wait for it.
+    pub(crate) fn set_absent(&self, place: &str, is_absent: bool) {
+        let mut absent = self.absent.lock().unwrap_or_else(PoisonError::into_inner);
+        match is_absent {
+            true => drop(absent.insert(place.to_owned())),
+            false => drop(absent.remove(place)),
+        }
+    }
+
+    fn is_absent(&self, place: &str) -> bool {
+        self.absent.lock().unwrap_or_else(PoisonError::into_inner).contains(place)
+    }
+
+    /// Our creations that may be there without our knowing their ids. To be asked after the EMR was read and before what was read
+    /// is applied.
+    pub(crate) async fn doubtful(&self) -> Result<Vec<Intent>, Error> {
+        self.rows.doubtful().await
+    }
+
+    /// Whether a record that is not known may be one of these: it is looked at again later.
+    pub(crate) async fn is_in_doubt(&self, pulled: &Pulled, doubtful: &[Intent]) -> Result<bool, Error> {
+        let name = r4().ty(pulled.ty).name;
+        let Some(theirs) = pulled.resource.as_ref().filter(|_| !doubtful.is_empty()) else { return Ok(false) };
+        if self.rows.local(&format!("{name}/{}", pulled.remote.id)).await?.is_some() {
+            return Ok(false);
+        }
+        let key_of = |one: &Value| one.str("value").map(|value| value.replacen('-', "/", 1));
+        let keys: Vec<String> = theirs.list("identifier").iter().filter_map(key_of).collect();
+        let of_type = |intent: &&Intent| intent.key.split('/').next() == Some(name);
+        let mut same_type = doubtful.iter().filter(of_type).peekable();
+        if same_type.peek().is_none() || matches!(name, "Patient" | "Practitioner" | "Organization") {
+            // They carry our identifier.
+            return Ok(same_type.any(|intent| keys.contains(&intent.key)));
+        }
+        let mut patient = None;
+        references::walk(theirs, &mut |reference| {
+            let place = references::plain(&self.settings.base, reference);
+            patient = patient.take().or(place.filter(|place| place.starts_with("Patient/")).map(str::to_owned));
+        });
+        let group = match patient {
+            Some(place) => self.rows.local(&place).await?.map(|id| format!("Patient/{id}")),
+            None => None,
+        };
+        Ok(same_type.any(|intent| group.as_ref().is_none_or(|group| *group == intent.group) || keys.contains(&intent.key)))
     }
 
     /// May be repeated: what is applied already is an echo.
@@ -108,7 +162,7 @@ impl Sync {
             let (name, _) = place.split_once('/').unwrap_or_default();
             match self.rows.local(&place).await? {
                 Some(id) => ours.push((place.clone(), format!("{name}/{id}"))),
-                None if self.settings.types.iter().any(|ty| r4().ty(*ty).name == name) => return Ok(Err(place)),
+                None if !self.is_absent(&place) && self.pulls(name) => return Ok(Err(place)),
                 // Nothing here will ever have it: it stays theirs, with its full address.
                 None => ours.push((place.clone(), format!("{base}/{place}"))),
             }
@@ -124,6 +178,26 @@ impl Sync {
         });
         self.without_our_identifier(r4().ty(ty).name, &mut value);
         Ok(Ok(value))
+    }
+
+    /// Applies it anew next time, though nothing has changed there.
+    pub(crate) async fn forget_seen(&self, pulled: &Pulled) -> Result<(), Error> {
+        let name = r4().ty(pulled.ty).name;
+        let Some(id) = self.rows.local(&format!("{name}/{}", pulled.remote.id)).await? else { return Ok(()) };
+        let _lock = self.lock(&id).await;
+        let key = format!("{name}/{id}");
+        let Some(pair) = self.rows.pair(&key).await? else { return Ok(()) };
+        let state = self.rows.pair_rows(&key, &Pair { seen: 0, ..pair });
+        self.rows.feed.keep(Keep { state, ..Keep::default() }).await
+    }
+
+    /// A search in the house as the one who synchronises.
+    pub(crate) async fn search(&self, search: &Search<'_>) -> Result<Page, Error> {
+        self.engine.search(&self.session, search).await
+    }
+
+    fn pulls(&self, name: &str) -> bool {
+        self.settings.types.iter().any(|ty| r4().ty(*ty).name == name)
     }
 
     fn without_our_identifier(&self, name: &str, value: &mut Value) {
@@ -225,6 +299,7 @@ impl Sync {
             let query = format!("{}={}", one.path, if one.was_ours { "ours" } else { "theirs" });
             self.record("sync-overrule", key, Some(query))
         });
+        let audit = audit.chain(wrote.then(|| self.pulled_from(pulled, key)));
         let mut state = self.rows.pair_rows(key, &next);
         if pair.gone {
             // It is back: ours goes to it, and not to a second one.
@@ -245,8 +320,9 @@ impl Sync {
                 let key = format!("{}/{id}", r4().ty(pulled.ty).name);
                 let there = self.rows.delivered(&key).await?;
                 // Ours is another record there: two of them are one.
-                let is_other =
-                    there.as_ref().is_some_and(|there| !there.deleted && there.remote.id != pulled.remote.id);
+                let is_other = there.as_ref().is_some_and(|there| {
+                    !there.deleted && !there.remote.id.is_empty() && there.remote.id != pulled.remote.id
+                });
                 if is_other { Match::Unsure } else { Match::One(id) }
             }
             found => found,
@@ -284,7 +360,8 @@ impl Sync {
         pair.version = 1;
         let mut state = self.rows.pair_rows(&key, &pair);
         state.push(self.rows.idmap_row(&key, &linked(&pulled.remote, &key, local)));
-        self.rows.feed.keep(Keep { state, ..Keep::default() }).await?;
+        let audit = vec![self.pulled_from(pulled, &key)];
+        self.rows.feed.keep(Keep { state, audit, ..Keep::default() }).await?;
         let mut body = local.clone();
         body.set("id", id);
         let mut meta = Value::Object(Vec::new());
@@ -367,6 +444,12 @@ impl Sync {
             self.engine.delete(&self.session, ty, Some(id), &precondition).await?;
         }
         Ok(Applied::Gone)
+    }
+
+    /// Says where the content of ours came from.
+    fn pulled_from(&self, pulled: &Pulled, key: &str) -> AuditRecord {
+        let from = format!("{}/{}/{}", self.settings.base, r4().ty(pulled.ty).name, pulled.remote.id);
+        self.record("sync-pull", key, Some(format!("from={from}")))
     }
 
     pub(super) fn record(&self, interaction: &str, key: &str, query: Option<String>) -> AuditRecord {

@@ -25,23 +25,26 @@ pub trait Reader: Send + std::marker::Sync + std::fmt::Debug {
     ) -> Async<'a, Result<Option<Value>, Outcome>>;
 }
 
-/// `inner` with synchronisation around it.
+/// A connector with synchronisation around it.
 #[derive(Debug)]
-pub struct Synced<D, R> {
-    inner: D,
-    reader: R,
+pub struct Synced<D> {
+    inner: Arc<D>,
     sync: Arc<Sync>,
 }
 
-impl<D: Destination, R: Reader> Synced<D, R> {
-    pub fn new(inner: D, reader: R, sync: Arc<Sync>) -> Synced<D, R> {
-        Synced { inner, reader, sync }
+impl<D: Destination + Reader> Synced<D> {
+    pub fn new(inner: Arc<D>, sync: Arc<Sync>) -> Synced<D> {
+        Synced { inner, sync }
     }
 
     async fn write(&self, item: &Item, calls: &Calls) -> Result<Outcome, Outcome> {
         let Some((ty, id)) = split(&item.key) else { return Ok(self.inner.deliver(item, calls).await) };
         let Some(remote) = &item.remote else { return self.create(item, ty, id, calls).await };
-        let read = self.reader.read(&item.name, remote, calls).await?;
+        if remote.id.is_empty() {
+            // A form or a document: there is no resource to look at.
+            return Ok(self.inner.deliver(item, calls).await);
+        }
+        let read = self.inner.read(&item.name, remote, calls).await?;
         let _lock = self.sync.lock(id).await;
         let Some(theirs) = read else {
             if item.body.is_some() {
@@ -145,13 +148,22 @@ impl<D: Destination, R: Reader> Synced<D, R> {
     }
 }
 
-impl<D: Destination, R: Reader> Destination for Synced<D, R> {
+impl<D: Destination + Reader> Destination for Synced<D> {
     fn deliver<'a>(&'a self, item: &'a Item, calls: &'a Calls) -> Async<'a, Outcome> {
         Box::pin(async move { self.write(item, calls).await.unwrap_or_else(|outcome| outcome) })
     }
 
     fn probe<'a>(&'a self, item: &'a Item, calls: &'a Calls) -> Async<'a, Found> {
-        self.inner.probe(item, calls)
+        Box::pin(async move {
+            let found = self.inner.probe(item, calls).await;
+            let Found::Yes(remote) = &found else { return found };
+            // The way back is there before delivery is done with it: a pull must not take it for a new one.
+            let state = self.sync.rows.remote_row(&item.key, remote).into_iter().collect();
+            match self.sync.rows.feed.keep(Keep { state, ..Keep::default() }).await {
+                Ok(()) => found,
+                Err(error) => Found::Unknown(Problem::new(error.status, "what was found cannot be noted")),
+            }
+        })
     }
 
     fn quiesce(&self) -> Duration {

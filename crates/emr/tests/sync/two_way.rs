@@ -142,7 +142,7 @@ impl World {
         let rules = Rules(vec![Rule { types, filter: None, priority: PRIORITY }]);
         let mut spec = Spec::new("emr", rules, vec![Limit { count: 10_000, window_us: 1_000 }]);
         spec.check = Some(Arc::new(SyncCheck::new(sync.clone(), Quality { kind: Kind::Fhir, mapped: None })));
-        let connector = Arc::new(Synced::new(emr.clone(), emr.clone(), sync.clone()));
+        let connector = Arc::new(Synced::new(Arc::new(emr.clone()), sync.clone()));
         let book = EngineBook::new(engine.clone(), session.clone()).await.unwrap();
         let (dispatcher, handle) = Dispatcher::start(book, spec, connector, clock, 1).await.unwrap();
         let task = tokio::spawn(async move { drop(dispatcher.run().await) });

@@ -1,7 +1,9 @@
 //! `[[destination]]`: where resources are delivered to, and how fast.
 
 use super::line_of;
+use crate::cmd::emr::READER_TYPES;
 use anyhow::{Context, Result, bail, ensure};
+use emr::sync::Tombstone;
 use delivery::{Limit, Rule, Rules, Spec, Window, Windows};
 use fhir::defs::{TypeId, r4};
 use fhir::fhirpath::Expression;
@@ -37,6 +39,44 @@ pub(crate) struct Destination {
     pub(crate) quiesce_s: u64,
     pub(crate) deadline_days: u64,
     pub(crate) openemr: OpenEmr,
+    pub(crate) sync: Sync,
+}
+
+/// `[destination.sync]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Sync {
+    pub(crate) enabled: bool,
+    pub(crate) every_s: u64,
+    pub(crate) sweep_at: String,
+    pub(crate) types: Vec<String>,
+    pub(crate) tombstone: String,
+}
+
+impl Sync {
+    /// What comes from there. Those that a backend service is registered to read.
+    pub(crate) fn types(&self) -> Result<Vec<TypeId>> {
+        let mut found = types(&self.types).context("sync.types")?;
+        for ty in &found {
+            let name = r4().ty(*ty).name;
+            ensure!(READER_TYPES.contains(&name), "sync.types: {name} is not among the types that enrolment asks for");
+        }
+        found.extend(r4().resource_by_name("Patient").filter(|patient| !found.contains(patient)));
+        Ok(found)
+    }
+
+    pub(crate) fn sweep_at(&self) -> Result<Time> {
+        Time::strptime("%H:%M", &self.sweep_at).context("sync.sweep_at must be a time such as 02:00")
+    }
+
+    pub(crate) fn tombstone(&self) -> Result<Tombstone> {
+        Ok(match self.tombstone.as_str() {
+            "inactive" => Tombstone::Inactive,
+            "delete" => Tombstone::Delete,
+            "keep" => Tombstone::Keep,
+            _ => bail!("sync.tombstone must be inactive, delete or keep"),
+        })
+    }
 }
 
 /// `[destination.openemr]`
@@ -104,6 +144,11 @@ impl Destination {
         ensure!(matches!(self.kind.as_str(), "fhir" | "openemr"), "kind must be fhir or openemr");
         self.mode()?;
         self.zone()?;
+        ensure!(!self.sync.enabled || self.kind == "openemr", "sync needs kind = \"openemr\"");
+        ensure!(self.sync.every_s > 0, "sync.every_s must be 1 or more");
+        self.sync.types()?;
+        self.sync.sweep_at()?;
+        self.sync.tombstone()?;
         let is_http = self.url.starts_with("http://") || self.url.starts_with("https://");
         ensure!(is_http, "url must begin with http:// or https://");
         let limits = self.limits();
@@ -264,6 +309,10 @@ mod tests {
                 "weir.toml:5: unknown key destination.openemr.siet (did you mean site?)",
             ),
             ("[destination.openemr]\nzone = \"Mars\"\n", "unknown time zone Mars"),
+            ("[destination.sync]\nenabled = true\n", "sync needs kind"),
+            ("[destination.sync]\nsweep_at = \"2 am\"\n", "sync.sweep_at must be"),
+            ("[destination.sync]\ntypes = [\"Claim\"]\n", "Claim is not among"),
+            ("[destination.sync]\ntombstone = \"rip\"\n", "sync.tombstone must be"),
             ("[[destination]]\nname = \"emr\"\nurl = \"http://x\"\n", "two destinations emr"),
         ] {
             assert!(error(text).contains(part), "{text}: {}", error(text));

@@ -1,13 +1,15 @@
 //! The dispatchers of all configured destinations, from start to stop.
 
-pub(crate) mod openemr;
+mod openemr;
+mod sync;
 
 use crate::config::destination::Destination;
 use crate::wiring::{SystemClock, secret};
 use anyhow::{Context, Result};
-use delivery::{Desk, Dispatcher, EngineBook};
-use emr::{Auth, FhirServer, Http};
-use engine::{Engine, Feed, Principal, Role, Session};
+use delivery::{Desk, Dispatcher, EngineBook, Spec};
+use emr::openemr::Follower;
+use emr::{Auth, FhirServer, Http, Roster, Watched, Witness};
+use engine::{Engine, Principal, Role, Session};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use store::TenantId;
@@ -20,7 +22,10 @@ const AGAIN: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Delivering {
     pub(crate) desk: Desk,
+    pub(crate) roster: Roster,
     tasks: Arc<Mutex<JoinSet<()>>>,
+    /// They end with the process: each step is whole or has not been.
+    followers: Arc<Mutex<JoinSet<()>>>,
 }
 
 impl Delivering {
@@ -28,12 +33,18 @@ impl Delivering {
     pub(crate) async fn start(&self, destinations: &[Destination], engine: &Engine) -> Result<()> {
         for destination in destinations {
             let session = session(destination);
-            let feed = engine.feed(&session).await?;
-            let connector = connector(destination, feed).await;
-            let connector = connector.with_context(|| format!("destination {}", destination.name))?;
+            let witness = Witness::new(Arc::new(SystemClock));
+            let side = side(destination, engine, &session, witness.clone()).await;
+            let side = side.with_context(|| format!("destination {}", destination.name))?;
+            let (tenant, name) = (destination.tenant.clone(), destination.name.clone());
+            self.roster.put(Watched { tenant, name, witness, follower: side.follower.clone() });
+            if let Some(follower) = side.follower.clone() {
+                let follow = sync::follow(destination.clone(), follower, self.clone());
+                self.followers().spawn(async move { drop(follow.await) });
+            }
             let (destination, engine, desk) = (destination.clone(), engine.clone(), self.desk.clone());
             self.tasks().spawn(async move {
-                while let Err(error) = run(&destination, &engine, &session, &connector, &desk).await {
+                while let Err(error) = run(&destination, &engine, &session, &side, &desk).await {
                     let (name, error) = (&destination.name, format!("{error:#}"));
                     tracing::error!(delivery.destination = name, error, "delivery stopped, starts again");
                     tokio::time::sleep(AGAIN).await;
@@ -47,8 +58,13 @@ impl Delivering {
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn followers(&self) -> MutexGuard<'_, JoinSet<()>> {
+        self.followers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Finishes what is in flight, for `timeout` at most. What is not finished is looked for at the destination at the next start.
     pub(crate) async fn stop(&self, timeout: Duration) {
+        self.followers().abort_all();
         self.desk.stop().await;
         let mut tasks = std::mem::take(&mut *self.tasks());
         let all = async { while tasks.join_next().await.is_some() {} };
@@ -58,19 +74,33 @@ impl Delivering {
     }
 }
 
-/// The connector of a destination. What it must keep goes to the tenant's `feed`.
-async fn connector(destination: &Destination, feed: Feed) -> Result<Arc<dyn delivery::Destination>> {
-    let client = emr::client(Duration::from_secs(destination.timeout_s))?;
+/// The other side of a destination.
+struct Side {
+    connector: Arc<dyn delivery::Destination>,
+    check: Option<Arc<dyn delivery::Check>>,
+    follower: Option<Arc<Follower>>,
+}
+
+async fn side(destination: &Destination, engine: &Engine, session: &Session, witness: Witness) -> Result<Side> {
+    let client = emr::client(Duration::from_secs(destination.timeout_s))?.seen_by(witness.clone());
     let quiesce = Duration::from_secs(destination.quiesce_s);
     if destination.kind == "openemr" {
-        return Ok(Arc::new(openemr::connector(destination, client, quiesce, feed).await?));
+        let feed = engine.feed(session).await?;
+        let emr = Arc::new(openemr::connector(destination, client, quiesce, feed).await?);
+        if destination.sync.enabled {
+            let both = sync::synchronised(destination, emr, engine, session, witness).await?;
+            let (check, follower) = (Some(both.check), Some(both.follower));
+            return Ok(Side { connector: both.connector, check, follower });
+        }
+        return Ok(Side { connector: emr, check: None, follower: None });
     }
     let auth = match destination.token_file.as_os_str().is_empty() {
         true => Auth::None,
         false => Auth::Bearer(secret(&destination.token_file)?),
     };
     let http = Http::new(client, &destination.url, auth);
-    Ok(Arc::new(FhirServer::new(http, destination.mode()?, quiesce)))
+    let connector = Arc::new(FhirServer::new(http, destination.mode()?, quiesce));
+    Ok(Side { connector, check: None, follower: None })
 }
 
 /// As whom the dispatcher reads and notes.
@@ -88,16 +118,16 @@ async fn run(
     destination: &Destination,
     engine: &Engine,
     session: &Session,
-    connector: &Arc<dyn delivery::Destination>,
+    side: &Side,
     desk: &Desk,
 ) -> Result<()> {
     let last_seq = engine.stats(session).await?.last_seq;
     let book = EngineBook::new(engine.clone(), session.clone()).await?;
     let mut seed = [0; 8];
     seal::system_random(&mut seed);
-    let spec = destination.spec(last_seq)?;
+    let spec = Spec { check: side.check.clone(), ..destination.spec(last_seq)? };
     let (dispatcher, handle) =
-        Dispatcher::start(book, spec, connector.clone(), Arc::new(SystemClock), u64::from_le_bytes(seed)).await?;
+        Dispatcher::start(book, spec, side.connector.clone(), Arc::new(SystemClock), u64::from_le_bytes(seed)).await?;
     desk.put(&destination.tenant, handle);
     dispatcher.run().await?;
     Ok(())
