@@ -1,5 +1,6 @@
 //! The `weir` command.
 
+mod alerting;
 mod client;
 mod cmd;
 mod config;

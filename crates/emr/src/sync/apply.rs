@@ -108,7 +108,8 @@ impl Sync {
             Some(place) => self.rows.local(&place).await?.map(|id| format!("Patient/{id}")),
             None => None,
         };
-        Ok(same_type.any(|intent| group.as_ref().is_none_or(|group| *group == intent.group) || keys.contains(&intent.key)))
+        Ok(same_type
+            .any(|intent| group.as_ref().is_none_or(|group| *group == intent.group) || keys.contains(&intent.key)))
     }
 
     /// May be repeated: what is applied already is an echo.

@@ -65,7 +65,8 @@ impl Rows {
             let rows = self.feed.states(&format!("delivery/{}/idmap", self.name), &after, ROWS).await?;
             let Some((last, _)) = rows.last() else { break };
             after.clone_from(last);
-            let known = rows.iter().filter_map(|(key, row)| Some((key, serde_json::from_slice::<Delivered>(row).ok()?)));
+            let known =
+                rows.iter().filter_map(|(key, row)| Some((key, serde_json::from_slice::<Delivered>(row).ok()?)));
             let known = known.filter(|(_, there)| !there.deleted);
             let state = known.filter_map(|(key, there)| self.remote_row(key, &there.remote)).collect();
             self.feed.keep(Keep { state, ..Keep::default() }).await?;

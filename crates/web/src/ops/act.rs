@@ -55,7 +55,7 @@ impl Ops {
     }
 
     /// One record for each of `entities`; an empty one stands for the whole destination.
-    async fn note(
+    pub(super) async fn note(
         &self,
         session: &Session,
         (tenant, name): (&str, &str),

@@ -43,6 +43,7 @@ pub(super) async fn show(
         p.aside { "Kind: " (status.kind) ". Tenant: " (tenant) "." }
         (page::live(&events, &words::instant(now_us, now_us)))
         (card::card(&tenant, &status, &ops.samples(&tenant, &status, now_us)))
+        (ops.synchronisation(&tenant, &name, &path, now_us))
         (switch(&ops, &path, &status))
         @if status.running {
             (refused(&ops, &path, &handle, &status, now_us).await?)
@@ -61,6 +62,8 @@ fn notice(done: &[(&str, String)]) -> Markup {
         Some("resume") => "Resumed. Records are sent again.".to_owned(),
         Some("replay") if count == 1 => "1 record will be sent again.".to_owned(),
         Some("replay") => format!("{} records will be sent again.", words::grouped(count)),
+        Some("round") => "It looks for changes now.".to_owned(),
+        Some("sweep") => "It looks at everything now: that may take hours.".to_owned(),
         Some("edit") => "The new version is stored and will be sent.".to_owned(),
         _ => return html! {},
     };
@@ -149,13 +152,13 @@ fn shown(here: usize, all: u64) -> String {
 }
 
 /// Roles are named because small screens show the rows as blocks, and browsers would then forget that this is a table.
-fn head(names: &[&str]) -> Markup {
+pub(super) fn head(names: &[&str]) -> Markup {
     html! { thead role="rowgroup" { tr role="row" { @for name in names {
         th role="columnheader" scope="col" { (name) }
     } } } }
 }
 
-fn label(name: &str) -> Markup {
+pub(super) fn label(name: &str) -> Markup {
     html! { span.label aria-hidden="true" { (name) ": " } }
 }
 

@@ -1,6 +1,7 @@
 //! Numbers of each destination for Prometheus.
 
 use delivery::{Desk, Status};
+use emr::{Alert, Roster};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::MetricType;
@@ -9,9 +10,9 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Unit;
 use std::fmt::Error;
 
-/// `weir_delivery_…`, with the labels `tenant` and `destination`.
+/// `weir_delivery_…`, `weir_sync_…` and `weir_alert`, with the labels `tenant` and `destination`.
 #[derive(Clone, Debug)]
-pub struct Metrics(pub Desk);
+pub struct Metrics(pub Desk, pub Roster);
 
 /// `None`: not known now.
 type Gauge = (&'static str, &'static str, Option<Unit>, fn(&Status) -> Option<f64>);
@@ -42,6 +43,8 @@ const COUNTERS: [Counter; 2] = [
 
 impl Collector for Metrics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), Error> {
+        self.alerts(&mut encoder)?;
+        self.syncs(&mut encoder)?;
         let all = self.0.statuses();
         if all.is_empty() {
             return Ok(());
@@ -60,6 +63,53 @@ impl Collector for Metrics {
             let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
             for (tenant, status) in &all {
                 ConstCounter::new(value(status)).encode(family.encode_family(&labels(tenant, status))?)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Metrics {
+    fn alerts(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
+        let all = self.1.all();
+        if all.is_empty() {
+            return Ok(());
+        }
+        let mut family =
+            encoder.encode_descriptor("alert", "1 while an EMR needs somebody", None, MetricType::Gauge)?;
+        for watched in all {
+            let now = watched.witness.alerts();
+            for alert in Alert::ALL {
+                let labels =
+                    [("tenant", watched.tenant.as_str()), ("destination", &watched.name), ("alert", alert.code())];
+                let value = f64::from(u8::from(now.contains(&alert)));
+                ConstGauge::new(value).encode(family.encode_family(&labels)?)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn syncs(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
+        let all =
+            self.1.all().into_iter().filter_map(|watched| Some((watched.tenant, watched.name, watched.follower?)));
+        let all: Vec<_> = all.map(|(tenant, name, follower)| (tenant, name, follower.state())).collect();
+        if all.is_empty() {
+            return Ok(());
+        }
+        let help = "Records of synchronisation by what became of them";
+        let mut family = encoder.encode_descriptor("sync_records", help, None, MetricType::Counter)?;
+        for (tenant, name, state) in &all {
+            for (result, count) in state.total.numbers() {
+                let labels = [("tenant", tenant.as_str()), ("destination", name), ("result", result)];
+                ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
+            }
+        }
+        let mut family =
+            encoder.encode_descriptor("sync_runs", "Rounds and sweeps that have ended", None, MetricType::Counter)?;
+        for (tenant, name, state) in &all {
+            for (result, count) in [("done", state.runs - state.runs_failed), ("failed", state.runs_failed)] {
+                let labels = [("tenant", tenant.as_str()), ("destination", name), ("result", result)];
+                ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
             }
         }
         Ok(())

@@ -13,6 +13,7 @@ mod origin;
 mod overview;
 mod page;
 mod refused;
+mod sync;
 
 pub use metrics::Metrics;
 
@@ -20,6 +21,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 use delivery::{Desk, Handle, Intent, State, Status};
+use emr::Roster;
 use engine::{Engine, Session};
 use fhir::nearest::hint;
 use history::History;
@@ -40,6 +42,7 @@ const WATCHERS_MAX: usize = 64;
 #[derive(Debug)]
 struct Ops {
     desk: Desk,
+    roster: Roster,
     engine: Engine,
     history: Mutex<History>,
     /// In every form: a page of another site cannot know it.
@@ -51,15 +54,15 @@ struct Ops {
 
 type Shared = axum::extract::State<Arc<Ops>>;
 
-/// Everything below `/ops`. Every request must carry an [`engine::Session`] for the default tenant as an extension. Must be
+/// Everything below `/ops` and `/sync`. Every request must carry an [`engine::Session`] for the default tenant as an extension. Must be
 /// called inside a runtime: it takes samples for the charts until `stop` changes or its sender is gone; open streams of events
 /// end then too.
-pub fn router(desk: Desk, engine: Engine, stop: watch::Receiver<()>) -> Router {
+pub fn router(desk: Desk, roster: Roster, engine: Engine, stop: watch::Receiver<()>) -> Router {
     let mut random = [0; 16];
     engine.fill_random(&mut random);
     let token = random.iter().map(|byte| format!("{byte:02x}")).collect();
     let watchers = Arc::new(Semaphore::new(WATCHERS_MAX));
-    let ops = Arc::new(Ops { desk, engine, history: Mutex::default(), token, watchers, stop: stop.clone() });
+    let ops = Arc::new(Ops { desk, roster, engine, history: Mutex::default(), token, watchers, stop: stop.clone() });
     tokio::spawn(sample(ops.clone(), stop));
     Router::new()
         .route("/ops", get(overview::show))
@@ -77,6 +80,13 @@ pub fn router(desk: Desk, engine: Engine, stop: watch::Receiver<()>) -> Router {
         .route("/ops/{tenant}/{name}/pause", post(destination::pause::<true>))
         .route("/ops/{tenant}/{name}/resume", post(destination::pause::<false>))
         .route("/ops/{tenant}/{name}/replay", post(destination::replay))
+        .route("/ops/{tenant}/{name}/round", post(sync::ask::<false>))
+        .route("/ops/{tenant}/{name}/sweep", post(sync::ask::<true>))
+        .route("/sync/status", get(sync::status))
+        .route("/sync/patient", post(sync::patient))
+        .route("/sync/observation", post(sync::observation))
+        .route("/sync/patient-with-observations", post(sync::both))
+        .route("/sync/run", post(sync::run))
         .route("/ops/{tenant}/{name}/intents/{no}", get(intent::show))
         .route("/ops/{tenant}/{name}/intents/{no}/replay", post(intent::replay))
         .route("/ops/{tenant}/{name}/intents/{no}/edit", post(intent::edit))

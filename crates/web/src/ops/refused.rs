@@ -60,7 +60,8 @@ impl From<engine::Error> for Refused {
 /// For a path that is served, but not with this method.
 pub(super) async fn method(uri: Uri) -> Response {
     let refused = Refused::new(StatusCode::METHOD_NOT_ALLOWED, "not-supported", "this path does not take this method");
-    if uri.path().starts_with("/ops/api/") { InJson(refused).into_response() } else { refused.into_response() }
+    let is_api = ["/ops/api/", "/sync/"].iter().any(|prefix| uri.path().starts_with(prefix));
+    if is_api { InJson(refused).into_response() } else { refused.into_response() }
 }
 
 /// As a page.

@@ -81,7 +81,7 @@ async fn prometheus_gets_the_numbers_of_each_destination() {
     world.patient("b", false).await;
     world.until(1, 1).await;
     let mut registry = Registry::with_prefix("weir");
-    registry.register_collector(Box::new(web::ops::Metrics(world.desk.clone())));
+    registry.register_collector(Box::new(web::ops::Metrics(world.desk.clone(), Default::default())));
     let mut text = String::new();
     encode(&mut text, &registry).unwrap();
     let labels = "{tenant=\"default\",destination=\"emr\"}";

@@ -126,7 +126,8 @@ impl World {
         let desk = Desk::default();
         desk.put("default", handle.clone());
         let (stop, stopped) = watch::channel(());
-        let router = web::ops::router(desk.clone(), engine.clone(), stopped).layer(Extension(session()));
+        let router =
+            web::ops::router(desk.clone(), Default::default(), engine.clone(), stopped).layer(Extension(session()));
         let running = tokio::spawn(dispatcher.run());
         World { router, engine, desk, handle, attempts, stop, running, _dir: dir }
     }

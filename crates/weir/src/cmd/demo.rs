@@ -60,7 +60,7 @@ pub(crate) fn run(config: &Config, arguments: &Arguments) -> Result<ExitCode> {
         let listener = serve::bind(([127, 0, 0, 1], arguments.port).into()).await?;
         let url = format!("http://{}", listener.local_addr()?);
         let delivering = Delivering::default();
-        let metrics = Arc::new(api::Metrics::default().with(web::ops::Metrics(delivering.desk.clone())));
+        let metrics = Arc::new(api::Metrics::default().with(web::ops::Metrics(delivering.desk.clone(), delivering.roster.clone())));
         let flood = match arguments.flood {
             0 => None,
             count => Some(Flood::start(count).await?),

@@ -1,5 +1,6 @@
 //! `weir serve`
 
+use crate::alerting::Alerting;
 use crate::config::Config;
 use crate::delivering::Delivering;
 use crate::{control, wiring};
@@ -19,6 +20,7 @@ pub(crate) fn run(config: &Config) -> Result<ExitCode> {
     let api_config = wiring::api_config(config)?;
     let address = address(config, &api_config)?;
     let tls = tls(config)?;
+    let alerting = Alerting::new(&config.alerts)?;
     let store = wiring::store(config)?;
     let engine = wiring::engine(config, store.clone())?;
     let runtime = tokio::runtime::Runtime::new()?;
@@ -27,9 +29,12 @@ pub(crate) fn run(config: &Config) -> Result<ExitCode> {
         let scheme = if tls.is_some() { "https" } else { "http" };
         let ready = format!("weir serves FHIR R4 at {scheme}://{}/fhir", listener.local_addr()?);
         let delivering = Delivering::default();
-        let metrics = Arc::new(api::Metrics::default().with(web::ops::Metrics(delivering.desk.clone())));
+        let metrics =
+            api::Metrics::default().with(web::ops::Metrics(delivering.desk.clone(), delivering.roster.clone()));
+        let metrics = Arc::new(metrics);
         let router = api::router(engine.clone(), api_config.clone(), metrics.clone());
         delivering.start(&config.destinations, &engine).await?;
+        tokio::spawn(alerting.run(delivering.roster.clone()));
         let data_dir = config.store.dir.clone();
         let store = store.clone();
         let service =
@@ -61,7 +66,12 @@ impl Service {
         // Who can open the socket can read the files: there is nothing to prove.
         let local = api::Config { bearer_token: None, ..self.config.clone() };
         let (tell, told) = tokio::sync::watch::channel(());
-        let ops = web::ops::router(self.delivering.desk.clone(), self.engine.clone(), told.clone());
+        let ops = web::ops::router(
+            self.delivering.desk.clone(),
+            self.delivering.roster.clone(),
+            self.engine.clone(),
+            told.clone(),
+        );
         let router = self.router.merge(api::guard(ops.clone(), &self.config));
         let api = api::router(self.engine, local.clone(), self.metrics).merge(api::guard(ops, &local));
         let commands = control::router(self.store, api);

@@ -3,8 +3,8 @@
 use super::line_of;
 use crate::cmd::emr::READER_TYPES;
 use anyhow::{Context, Result, bail, ensure};
-use emr::sync::Tombstone;
 use delivery::{Limit, Rule, Rules, Spec, Window, Windows};
+use emr::sync::Tombstone;
 use fhir::defs::{TypeId, r4};
 use fhir::fhirpath::Expression;
 use jiff::civil::Time;

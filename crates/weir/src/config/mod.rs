@@ -16,6 +16,7 @@ pub(crate) struct Config {
     pub(crate) server: Server,
     pub(crate) store: Store,
     pub(crate) fhir: Fhir,
+    pub(crate) alerts: Alerts,
     pub(crate) log: Log,
     /// `[[destination]]`, as often as there are.
     #[serde(skip)]
@@ -56,6 +57,18 @@ pub(crate) struct Fhir {
     pub(crate) page_default: u32,
     pub(crate) page_max: u32,
     pub(crate) includes_max: usize,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Alerts {
+    pub(crate) webhook_url: String,
+    pub(crate) webhook_token_file: PathBuf,
+    pub(crate) smtp_url: String,
+    pub(crate) smtp_user: String,
+    pub(crate) smtp_password_file: PathBuf,
+    pub(crate) mail_from: String,
+    pub(crate) mail_to: Vec<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -122,7 +135,7 @@ pub(crate) fn parse(name: &str, text: &str, environment: &[(String, String)]) ->
     Ok(config)
 }
 
-const TEMPLATE_SECTIONS: &[&str] = &["server", "store", "fhir", "log", "destination"];
+const TEMPLATE_SECTIONS: &[&str] = &["server", "store", "fhir", "alerts", "log", "destination"];
 
 fn line_of(text: &str, key: &str) -> usize {
     let at = |line: &str| line.trim_start().trim_start_matches('[').trim_start().starts_with(key);

@@ -114,13 +114,7 @@ fn session(destination: &Destination) -> Session {
 }
 
 /// Runs one dispatcher to its end.
-async fn run(
-    destination: &Destination,
-    engine: &Engine,
-    session: &Session,
-    side: &Side,
-    desk: &Desk,
-) -> Result<()> {
+async fn run(destination: &Destination, engine: &Engine, session: &Session, side: &Side, desk: &Desk) -> Result<()> {
     let last_seq = engine.stats(session).await?.last_seq;
     let book = EngineBook::new(engine.clone(), session.clone()).await?;
     let mut seed = [0; 8];

@@ -52,9 +52,7 @@ pub(crate) async fn follow(destination: Destination, follower: Arc<Follower>, de
         sweep_at: destination.sync.sweep_at()?,
         zone: destination.zone()?,
     };
-    let calls = || -> Option<Calls> {
-        Some(delivering.desk.get(&destination.tenant, &destination.name)?.calls())
-    };
+    let calls = || -> Option<Calls> { Some(delivering.desk.get(&destination.tenant, &destination.name)?.calls()) };
     follower.run(&schedule, calls).await;
     Ok(())
 }

@@ -1,8 +1,8 @@
 //! What a follower remembers, among the kept state of the tenant.
 
 use super::super::pull::{Cursor, Known, KnownError, Mark, Step};
-use super::run::{Run, State};
 use super::Course;
+use super::run::{Run, State};
 use crate::sync::Sync;
 use delivery::Async;
 use engine::{Error, Feed, Keep};
@@ -47,12 +47,11 @@ impl Kept {
 
     /// After what the step has found is applied.
     pub(super) async fn step(&self, step: Step) -> Result<(), Error> {
-        let marks = step.marks.iter().map(|(ty, id, mark)| {
-            self.row(&format!("mark/{ty}"), id, mark.map(|mark| mark.to_bytes().to_vec()))
-        });
-        let touched = step.touched.iter().map(|(id, is_touched)| {
-            self.row("touched", id, is_touched.then(Vec::new))
-        });
+        let marks = step
+            .marks
+            .iter()
+            .map(|(ty, id, mark)| self.row(&format!("mark/{ty}"), id, mark.map(|mark| mark.to_bytes().to_vec())));
+        let touched = step.touched.iter().map(|(id, is_touched)| self.row("touched", id, is_touched.then(Vec::new)));
         let mut state: Vec<StateChange> = marks.chain(touched).collect();
         state.push(self.row("state", "cursor", serde_json::to_vec(&step.cursor).ok()));
         self.feed.keep(Keep { state, ..Keep::default() }).await

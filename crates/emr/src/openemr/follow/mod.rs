@@ -153,13 +153,7 @@ impl Follower {
     }
 
     /// Reads a patient by its id there or here, and with it everything of these types, and applies it now.
-    pub async fn patient(
-        &self,
-        id: &str,
-        own: bool,
-        types: &[&str],
-        turns: &dyn Turns,
-    ) -> Result<Report, FollowError> {
+    pub async fn patient(&self, id: &str, own: bool, types: &[&str], turns: &dyn Turns) -> Result<Report, FollowError> {
         let there = self.id_there(id).await?;
         let patient = super::search::read(&self.emr, turns, "Patient", &there).await?;
         let patient = patient.ok_or(FollowError::NoPatient)?;

@@ -52,14 +52,18 @@ impl Follower {
         if codes.is_empty() {
             return Ok(false);
         }
-        let pairs =
-            [("patient".to_owned(), patient), ("combo-code".to_owned(), codes.join(",")), ("_count".to_owned(), "50".to_owned())];
+        let pairs = [
+            ("patient".to_owned(), patient),
+            ("combo-code".to_owned(), codes.join(",")),
+            ("_count".to_owned(), "50".to_owned()),
+        ];
         let ty = r4().resource_by_name("Observation");
         let search = Search { ty, compartment: None, pairs: &pairs, lenient: false, cursor: None };
         let page = self.sync.search(&search).await?;
         for ours in page.matches {
             let content = std::str::from_utf8(&ours.json).ok().and_then(|text| Value::parse(text).ok());
-            let near = content.as_ref().and_then(time_us).is_some_and(|ours_us| (ours_us - at_us).abs() <= APART_MAX_US);
+            let near =
+                content.as_ref().and_then(time_us).is_some_and(|ours_us| (ours_us - at_us).abs() <= APART_MAX_US);
             let there = self.sync.rows.delivered(&format!("Observation/{}", ours.id)).await?;
             if near && there.is_some_and(|there| more(&there.remote, vital::NUMBER).is_some()) {
                 return Ok(true);

@@ -88,7 +88,11 @@ impl Follower {
                         _ => Duration::ZERO,
                     };
                     let text = error.to_string();
-                    tracing::warn!(sync.destination = self.name(), error = text, "synchronisation failed, goes on later");
+                    tracing::warn!(
+                        sync.destination = self.name(),
+                        error = text,
+                        "synchronisation failed, goes on later"
+                    );
                     self.end(course, going, Some(text), schedule).await;
                     self.clear(course, &mut round, &mut sweep);
                     let pause = AGAIN.saturating_mul(1 << failures.min(6)).min(AGAIN_MAX).max(asked);
@@ -156,15 +160,12 @@ impl Follower {
     }
 
     async fn end(&self, course: Course, going: &Going, problem: Option<String>, _: &Schedule) {
-        let run = Run {
-            started_us: going.started_us,
-            ended_us: self.clock.now_us(),
-            problem,
-            report: going.report.clone(),
-        };
+        let run =
+            Run { started_us: going.started_us, ended_us: self.clock.now_us(), problem, report: going.report.clone() };
         let succeeded = run.problem.is_none();
         self.witness.ran(succeeded);
-        let audit = self.record(&format!("sync-{}", course.word()), &format!("sync/{}", self.name()), succeeded, &run.report);
+        let audit =
+            self.record(&format!("sync-{}", course.word()), &format!("sync/{}", self.name()), succeeded, &run.report);
         {
             let mut state = self.look();
             state.under_way = None;
@@ -203,7 +204,12 @@ impl Follower {
     }
 
     /// Notes a manual synchronisation.
-    pub async fn note(&self, who: &str, patient: &str, outcome: &Result<Report, FollowError>) -> Result<(), engine::Error> {
+    pub async fn note(
+        &self,
+        who: &str,
+        patient: &str,
+        outcome: &Result<Report, FollowError>,
+    ) -> Result<(), engine::Error> {
         let report = outcome.as_ref().ok().cloned().unwrap_or_default();
         let mut record = self.record("sync-manual", who, outcome.is_ok(), &report);
         record.entity = format!("Patient/{patient}");
