@@ -3,7 +3,8 @@
 use crate::random::Random;
 use serde::Serialize;
 use serde_json::Value;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Range;
 
 /// One record of the EMR.
 #[derive(Debug, Clone, Serialize)]
@@ -30,12 +31,21 @@ pub struct Record {
     pub row: Value,
 }
 
+impl Record {
+    /// The column of the last change holds whole seconds.
+    pub(crate) fn updated_s(&self) -> i64 {
+        self.updated_us.div_euclid(1_000_000)
+    }
+}
+
 #[derive(Debug, Default)]
 struct Table {
     rows: BTreeMap<u64, Record>,
     by_id: HashMap<String, u64>,
     by_key: HashMap<String, Vec<u64>>,
     by_patient: HashMap<String, Vec<u64>>,
+    /// Second of the last change and number, as the index on the column holds them.
+    by_second: BTreeSet<(i64, u64)>,
     edits: u64,
     /// Highest number ever given: numbers are not used again.
     last: u64,
@@ -140,6 +150,15 @@ impl Records {
         self.tables.get(resource_type).map_or_else(Vec::new, |table| table.listed(&table.by_patient, patient))
     }
 
+    /// Records whose last change is in these seconds, in the order of their numbers.
+    pub(crate) fn changed(&self, resource_type: &str, seconds: Range<i64>) -> Vec<&Record> {
+        let Some(table) = self.tables.get(resource_type).filter(|_| !seconds.is_empty()) else { return Vec::new() };
+        let places = table.by_second.range((seconds.start, 0)..(seconds.end, 0));
+        let mut numbers: Vec<u64> = places.map(|(_, number)| *number).collect();
+        numbers.sort_unstable();
+        numbers.iter().filter_map(|number| table.rows.get(number)).collect()
+    }
+
     pub(crate) fn counts(&self) -> BTreeMap<String, usize> {
         self.tables.iter().map(|(name, table)| (name.clone(), table.rows.len())).collect()
     }
@@ -198,6 +217,7 @@ impl Records {
 impl Table {
     fn index(&mut self, record: &Record) {
         self.by_id.insert(record.id.clone(), record.number);
+        self.by_second.insert((record.updated_s(), record.number));
         for key in keys(record) {
             self.by_key.entry(key).or_default().push(record.number);
         }
@@ -208,6 +228,7 @@ impl Table {
 
     fn forget(&mut self, record: &Record) {
         self.by_id.remove(&record.id);
+        self.by_second.remove(&(record.updated_s(), record.number));
         for key in keys(record) {
             drop_from(&mut self.by_key, &key, record.number);
         }
@@ -286,8 +307,11 @@ mod tests {
         assert!(records.keyed("Patient", "k1").is_empty());
         assert_eq!(records.keyed("Patient", "k2")[0].key.as_deref(), Some("k2"));
         assert_eq!(records.keyed("Patient", "k2")[0].updated_us, 20);
+        records.change("Patient", &id, 3_999_999, |_| {});
+        assert!(records.changed("Patient", 0..3).is_empty() && records.changed("Patient", 4..9).is_empty());
+        assert_eq!(records.changed("Patient", 3..4).len(), 1);
         assert!(records.remove("Patient", &id) && !records.remove("Patient", &id));
-        assert!(records.keyed("Patient", "k2").is_empty());
+        assert!(records.keyed("Patient", "k2").is_empty() && records.changed("Patient", 0..9).is_empty());
     }
 
     #[test]

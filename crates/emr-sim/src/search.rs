@@ -5,6 +5,7 @@ use crate::zone::Zone;
 use jiff::civil::{Date, DateTime};
 use jiff::{Timestamp, ToSpan};
 use serde_json::Value;
+use std::ops::Range;
 
 /// What a search parameter looks at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +61,15 @@ pub(crate) fn candidates<'a>(records: &'a Records, resource_type: &str, terms: &
     if let Some(term) = single(Meaning::Patient) {
         return records.of_patient(resource_type, term.value.strip_prefix("Patient/").unwrap_or(&term.value));
     }
-    records.all(resource_type).collect()
+    let changes = terms.iter().filter(|term| term.meaning == Meaning::LastUpdated && !term.value.contains(','));
+    let changes: Vec<Range<i64>> =
+        changes.filter_map(|term| Some(instant_range(&term.value, &term.zone)?.fitting())).collect();
+    if changes.is_empty() {
+        return records.all(resource_type).collect();
+    }
+    let start = changes.iter().map(|seconds| seconds.start).max().unwrap_or(i64::MIN);
+    let end = changes.iter().map(|seconds| seconds.end).min().unwrap_or(i64::MAX);
+    records.changed(resource_type, start..end)
 }
 
 /// Whether a record fits one of the term's alternatives.
@@ -83,7 +92,7 @@ fn fits(record: &Record, term: &Term, value: &str) -> bool {
         Meaning::Token => token_fits(&body[term.name.as_str()], value),
         Meaning::Patient => record.patient.as_deref() == Some(value.strip_prefix("Patient/").unwrap_or(value)),
         Meaning::Date => clinical_date(body, &term.zone).is_some_and(|date| instant_fits(date, value, &term.zone)),
-        Meaning::LastUpdated => instant_fits(record.updated_us.div_euclid(1_000_000), value, &term.zone),
+        Meaning::LastUpdated => instant_fits(record.updated_s(), value, &term.zone),
     }
 }
 
@@ -143,21 +152,34 @@ fn clinical_date(body: &Value, zone: &Zone) -> Option<i64> {
 
 /// A prefix and the seconds that a date stands for, end excluded.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Range {
+pub(crate) struct SearchDate {
     prefix: String,
     begin_s: i64,
     end_s: i64,
 }
 
+impl SearchDate {
+    /// The seconds that fit it.
+    fn fitting(&self) -> Range<i64> {
+        match self.prefix.as_str() {
+            "ge" => self.begin_s..i64::MAX,
+            "gt" => self.end_s..i64::MAX,
+            "le" => i64::MIN..self.end_s,
+            "lt" => i64::MIN..self.begin_s,
+            _ => self.begin_s..self.end_s,
+        }
+    }
+}
+
 /// Reads `ge2026-01-01` or `2026-01-01T10:00:00+02:00`. A time needs seconds; without a zone it is the server's.
-pub(crate) fn instant_range(text: &str, zone: &Zone) -> Option<Range> {
+pub(crate) fn instant_range(text: &str, zone: &Zone) -> Option<SearchDate> {
     let digits = text.find(|c: char| c.is_ascii_digit())?;
     let (prefix, rest) = text.split_at(digits);
     if !["", "eq", "ge", "gt", "le", "lt"].contains(&prefix) {
         return None;
     }
     let (begin_s, end_s) = seconds(rest, zone)?;
-    Some(Range { prefix: prefix.to_owned(), begin_s, end_s })
+    Some(SearchDate { prefix: prefix.to_owned(), begin_s, end_s })
 }
 
 fn seconds(text: &str, zone: &Zone) -> Option<(i64, i64)> {
@@ -190,14 +212,7 @@ fn seconds(text: &str, zone: &Zone) -> Option<(i64, i64)> {
 }
 
 fn instant_fits(second: i64, value: &str, zone: &Zone) -> bool {
-    let Some(range) = instant_range(value, zone) else { return false };
-    match range.prefix.as_str() {
-        "ge" => second >= range.begin_s,
-        "gt" => second >= range.end_s,
-        "le" => second < range.end_s,
-        "lt" => second < range.begin_s,
-        _ => (range.begin_s..range.end_s).contains(&second),
-    }
+    instant_range(value, zone).is_some_and(|date| date.fitting().contains(&second))
 }
 
 #[cfg(test)]
@@ -208,7 +223,7 @@ mod tests {
         Zone::named("UTC").expect("a zone")
     }
 
-    fn range(text: &str) -> Option<Range> {
+    fn range(text: &str) -> Option<SearchDate> {
         instant_range(text, &utc())
     }
 

@@ -166,7 +166,7 @@ fn paged<'a>(mut found: Vec<&'a Record>, page: &[(&str, &str)], searches: u64) -
     match value("_sort") {
         Some(sort) => {
             let (field, down) = sort.strip_prefix('-').map_or((sort, false), |field| (field, true));
-            found.sort_by_key(|record| (sort_key(record, field), record.number));
+            found.sort_by_cached_key(|record| (sort_key(record, field), record.number));
             if down {
                 found.reverse();
             }
@@ -181,14 +181,14 @@ fn paged<'a>(mut found: Vec<&'a Record>, page: &[(&str, &str)], searches: u64) -
     if count == 0 { rest.collect() } else { rest.take(count).collect() }
 }
 
-/// Times are compared by whole seconds, as the column holds them.
-fn sort_key(record: &Record, field: &str) -> String {
+/// A time, which is compared by whole seconds, and a text.
+fn sort_key(record: &Record, field: &str) -> (i64, String) {
     match field {
-        "_lastUpdated" => crate::clock::instant(record.updated_us),
-        "birthdate" => record.body["birthDate"].as_str().unwrap_or_default().to_owned(),
-        "name" | "family" => record.body["name"][0]["family"].as_str().unwrap_or_default().to_lowercase(),
-        "_id" => record.id.clone(),
-        _ => String::new(),
+        "_lastUpdated" => (record.updated_s(), String::new()),
+        "birthdate" => (0, record.body["birthDate"].as_str().unwrap_or_default().to_owned()),
+        "name" | "family" => (0, record.body["name"][0]["family"].as_str().unwrap_or_default().to_lowercase()),
+        "_id" => (0, record.id.clone()),
+        _ => (0, String::new()),
     }
 }
 
