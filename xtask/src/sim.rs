@@ -6,12 +6,18 @@ use anyhow::{Context, Result};
 const USAGE: &str = "\
 usage: cargo xtask sim crash [--rounds N] [--seed S]
        cargo xtask sim dispatcher [--seeds N | --seed S]
-       cargo xtask sim delivery [--kills N] [--writes N] [--rate N] [--seed S]";
+       cargo xtask sim delivery [--kills N] [--writes N] [--rate N] [--seed S]
+       cargo xtask sim pull [--patients N]
+       cargo xtask sim sync [--histories N] [--seed S]";
 
 /// A test, and its settings: flag, environment variable, and value when the flag is not given.
 struct Sim {
     package: &'static str,
     test: &'static str,
+    /// Which of its tests; none: all.
+    filter: Option<&'static str>,
+    /// What takes more than some minutes without optimisation is built with it.
+    release: bool,
     settings: &'static [(&'static str, &'static str, Option<&'static str>)],
 }
 
@@ -20,22 +26,42 @@ fn sim(name: &str) -> Option<Sim> {
         "crash" => Sim {
             package: "weir",
             test: "crash",
+            filter: None,
+            release: false,
             settings: &[("--rounds", "WEIR_CRASH_ROUNDS", Some("1000")), ("--seed", "WEIR_CRASH_SEED", None)],
         },
         "dispatcher" => Sim {
             package: "delivery",
             test: "simulation",
+            filter: None,
+            release: false,
             settings: &[("--seeds", "WEIR_SIM_SEEDS", Some("10000")), ("--seed", "WEIR_SIM_SEED", None)],
         },
         "delivery" => Sim {
             package: "weir",
             test: "delivery",
+            filter: None,
+            release: false,
             settings: &[
                 ("--kills", "WEIR_DELIVERY_KILLS", Some("1000")),
                 ("--writes", "WEIR_DELIVERY_WRITES", Some("100000")),
                 ("--rate", "WEIR_DELIVERY_RATE", None),
                 ("--seed", "WEIR_DELIVERY_SEED", None),
             ],
+        },
+        "pull" => Sim {
+            package: "emr",
+            test: "openemr",
+            filter: Some("pull::everything_is_found"),
+            release: true,
+            settings: &[("--patients", "WEIR_PULL_PATIENTS", Some("50000"))],
+        },
+        "sync" => Sim {
+            package: "emr",
+            test: "sync",
+            filter: Some("histor"),
+            release: true,
+            settings: &[("--histories", "WEIR_SYNC_HISTORIES", Some("10000")), ("--seed", "WEIR_SYNC_SEED", None)],
         },
         _ => return None,
     })
@@ -44,7 +70,8 @@ fn sim(name: &str) -> Option<Sim> {
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let name = arguments.first().context(USAGE)?;
     let sim = sim(name).context(USAGE)?;
-    let mut command = cargo(&["test", "--locked", "--package", sim.package, "--test", sim.test, "--", "--nocapture"]);
+    let mut command = cargo(&["test", "--locked", "--package", sim.package, "--test", sim.test]);
+    command.args(sim.release.then_some("--release")).arg("--").arg("--nocapture").args(sim.filter);
     command.envs(sim.settings.iter().filter_map(|(_, variable, default)| Some((*variable, (*default)?))));
     let mut rest = arguments[1..].iter();
     while let Some(flag) = rest.next() {

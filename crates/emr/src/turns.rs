@@ -51,7 +51,8 @@ impl Turns for Spaced {
     fn next(&self) -> Async<'_, Option<Turn>> {
         Box::pin(async {
             let mut next = self.next.lock().await;
-            if let Some(at) = *next {
+            // The timer has ticks of a millisecond, and waiting for what has passed would cost one.
+            if let Some(at) = next.filter(|at| *at > Instant::now()) {
                 tokio::time::sleep_until(at).await;
             }
             *next = Some(Instant::now() + self.spacing);

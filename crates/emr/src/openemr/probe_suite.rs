@@ -3,7 +3,7 @@
 //! No request asks for more than it must: an OpenEMR with many patients may fall over a search for all of them.
 
 use super::OpenEmr;
-use super::search::{SearchError, instant, search};
+use super::search::{BYTES_MAX, SearchError, instant, search};
 use crate::turns::Turns;
 use fhir::json::Value;
 use serde::{Deserialize, Serialize};
@@ -80,7 +80,7 @@ struct Suite<'a> {
 impl Suite<'_> {
     async fn patients(&self, query: &[(&str, &str)]) -> Result<Vec<Value>, SearchError> {
         let query: Vec<(&str, String)> = query.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-        search(self.emr, self.turns, "Patient", &query).await.map(|found| found.resources)
+        search(self.emr, self.turns, "Patient", &query, BYTES_MAX).await.map(|found| found.resources)
     }
 
     /// One patient came for `_count=1`. Does another one come at the next offset?

@@ -14,8 +14,8 @@ use reqwest::Method;
 use reqwest::header::DATE;
 use std::time::Duration;
 
-/// Longest answer: everything of a window of time, in memory once as text.
-const BYTES_MAX: usize = 64 << 20;
+/// Longest answer, in memory once as text: what cannot be asked for in smaller parts.
+pub(super) const BYTES_MAX: usize = 64 << 20;
 
 /// What a search found.
 #[derive(Debug)]
@@ -57,13 +57,15 @@ impl SearchError {
 }
 
 /// A search by the backend service. The parameters are sent as they are: whether they work is the caller's knowledge.
+/// An answer of more than `bytes_max` is [`SearchError::TooMuch`].
 pub(super) async fn search(
     emr: &OpenEmr,
     turns: &dyn Turns,
     name: &str,
     query: &[(&str, String)],
+    bytes_max: usize,
 ) -> Result<Found, SearchError> {
-    let answer = get(emr, turns, &format!("/{name}"), query).await?;
+    let answer = get(emr, turns, &format!("/{name}"), query, bytes_max).await?;
     if answer.status != 200 {
         let outcome = unread(&answer);
         return Err(match answer.status {
@@ -73,7 +75,7 @@ pub(super) async fn search(
         });
     }
     let not_a_bundle = || SearchError::Failed { problem: Problem::new(200, "the answer is no Bundle"), after: None };
-    let limits = Limits { bytes_max: BYTES_MAX, ..Limits::default() };
+    let limits = Limits { bytes_max, ..Limits::default() };
     let document = Document::parse(&answer.body, &limits).map_err(|_| not_a_bundle())?;
     let bundle = document.root();
     if bundle.str("resourceType").as_deref() != Some("Bundle") {
@@ -88,7 +90,7 @@ pub(super) async fn search(
 
 /// One resource, or `None` when it is not there.
 pub(super) async fn read(emr: &OpenEmr, turns: &dyn Turns, name: &str, id: &str) -> Result<Option<Value>, SearchError> {
-    let answer = get(emr, turns, &format!("/{name}/{id}"), &[]).await?;
+    let answer = get(emr, turns, &format!("/{name}/{id}"), &[], BYTES_MAX).await?;
     let body = super::answer::body(&answer);
     match answer.status {
         200 if body.str("id") == Some(id) => Ok(Some(body)),
@@ -99,9 +101,15 @@ pub(super) async fn read(emr: &OpenEmr, turns: &dyn Turns, name: &str, id: &str)
     }
 }
 
-async fn get(emr: &OpenEmr, turns: &dyn Turns, path: &str, query: &[(&str, String)]) -> Result<Answer, SearchError> {
+async fn get(
+    emr: &OpenEmr,
+    turns: &dyn Turns,
+    path: &str,
+    query: &[(&str, String)],
+    bytes_max: usize,
+) -> Result<Answer, SearchError> {
     let request = emr.site.fhir(Method::GET, path, None).query(query);
-    emr.site.send_long(turns, Who::Reader, request, BYTES_MAX).await.map_err(|failure| match failure {
+    emr.site.send_long(turns, Who::Reader, request, bytes_max).await.map_err(|failure| match failure {
         Failure::Lost(Lost::Ending) => SearchError::Ending,
         Failure::Lost(Lost::Unknown(problem)) if problem.text == TOO_LONG => SearchError::TooMuch(problem),
         other => SearchError::of(other.of_read()),

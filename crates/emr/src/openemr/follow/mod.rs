@@ -164,7 +164,9 @@ impl Follower {
         }
         for name in types {
             let query = [("patient", there.clone())];
-            found.extend(super::search::search(&self.emr, turns, name, &query).await?.resources);
+            found.extend(
+                super::search::search(&self.emr, turns, name, &query, super::search::BYTES_MAX).await?.resources,
+            );
         }
         self.settle_all(found, turns, &mut report).await?;
         Ok(report)

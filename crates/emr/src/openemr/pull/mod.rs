@@ -16,7 +16,7 @@ pub use reliability::{Reach, reach};
 use super::OpenEmr;
 use super::plan::Plan;
 use super::probe_suite::{Findings, Paging};
-use super::search::{SearchError, instant, read, search};
+use super::search::{BYTES_MAX, SearchError, instant, read, search};
 use crate::turns::Turns;
 use cursor::{Place, Window};
 use delivery::{Problem, hash_of};
@@ -34,6 +34,8 @@ const FIRST_S: i64 = 1_104_537_600;
 const WIDTH_MAX_S: i64 = 90 * 86_400;
 /// Records of one window, about.
 const WINDOW_COUNT: usize = 1_000;
+/// An answer for a window is no longer than this, unless the window cannot be narrowed: in memory it is several times as much.
+const WINDOW_BYTES: usize = 8 << 20;
 /// The most that OpenEMR gives.
 const PAGE: usize = 200;
 /// Pages begin so many records before the end of the last: one that was changed meanwhile has moved the others.
@@ -251,10 +253,11 @@ impl Pull {
     ) -> Result<Option<Place>, PullError> {
         let pages = name == "Patient" && self.findings.paging == Paging::Paged;
         let place = |window| Some(Place::Window { ty: name.to_owned(), window });
-        let found = match search(&self.emr, turns, name, &query(&window, pages)).await {
+        let less = if self.findings.windows { window.narrower() } else { None };
+        let bytes_max = if less.is_some() { WINDOW_BYTES } else { BYTES_MAX };
+        let found = match search(&self.emr, turns, name, &query(&window, pages), bytes_max).await {
             Ok(found) => found,
             Err(SearchError::TooMuch(problem)) => {
-                let less = if self.findings.windows { window.narrower() } else { None };
                 return less.map(place).ok_or(PullError::Failed { problem, after: None });
             }
             Err(error) => return Err(error.into()),
@@ -302,7 +305,7 @@ impl Pull {
         known: &dyn Known,
         turns: &dyn Turns,
     ) -> Result<(), PullError> {
-        let found = search(&self.emr, turns, name, &[("patient", patient.to_owned())]).await?;
+        let found = search(&self.emr, turns, name, &[("patient", patient.to_owned())], BYTES_MAX).await?;
         if course == Course::Sweep && !step.cursor.since_s.contains_key(name) {
             let now_s = self.emr.clock.now_us() / 1_000_000;
             step.cursor.since_s.insert(name.to_owned(), found.at_s.unwrap_or(now_s));
