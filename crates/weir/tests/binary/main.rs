@@ -8,4 +8,5 @@ mod outbox;
 mod phi;
 mod reference;
 mod support;
+mod sync;
 mod tls;

@@ -109,8 +109,12 @@ impl Client {
 
     /// Sends a request to `/fhir` + `path` and reads the whole answer; an error means that nothing is known about its fate.
     pub(crate) fn send(&mut self, method: &str, path: &str, body: &str) -> std::io::Result<Answer> {
+        self.send_root(method, &format!("/fhir{path}"), body)
+    }
+
+    pub(crate) fn send_root(&mut self, method: &str, path: &str, body: &str) -> std::io::Result<Answer> {
         let head = format!(
-            "{method} /fhir{path} HTTP/1.1\r\nHost: weir\r\nContent-Type: application/fhir+json\r\nContent-Length: {}\r\n\r\n",
+            "{method} {path} HTTP/1.1\r\nHost: weir\r\nContent-Type: application/fhir+json\r\nContent-Length: {}\r\n\r\n",
             body.len()
         );
         let stream = self.stream.get_mut();

@@ -20,6 +20,7 @@ use delivery::{Async, Calls, Outcome, Remote};
 use fhir::defs::r4;
 use fhir::json::Value;
 use kept::Kept;
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use store::Clock;
 
@@ -42,7 +43,7 @@ impl From<super::search::SearchError> for FollowError {
 }
 
 /// What is looked at: what has changed, or everything.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Course {
     Round,
     Sweep,
@@ -70,7 +71,7 @@ pub struct Follower {
     state: Mutex<State>,
     /// Somebody asks for a run before it is due.
     asked: tokio::sync::Notify,
-    wanted: Mutex<Option<Course>>,
+    wanted: Mutex<BTreeSet<Course>>,
 }
 
 impl Follower {
@@ -106,6 +107,10 @@ impl Follower {
         let mut state = self.look().clone();
         state.alerts = self.witness.alerts().into_iter().map(|alert| alert.code()).collect();
         state
+    }
+
+    fn wanted(&self) -> MutexGuard<'_, BTreeSet<Course>> {
+        self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn look(&self) -> MutexGuard<'_, State> {

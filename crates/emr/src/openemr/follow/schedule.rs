@@ -75,7 +75,7 @@ impl Follower {
                 Ok(done) => {
                     failures = 0;
                     if done {
-                        self.end(course, going, None, schedule).await;
+                        self.end(course, going, None).await;
                         self.clear(course, &mut round, &mut sweep);
                     }
                 }
@@ -93,7 +93,7 @@ impl Follower {
                         error = text,
                         "synchronisation failed, goes on later"
                     );
-                    self.end(course, going, Some(text), schedule).await;
+                    self.end(course, going, Some(text)).await;
                     self.clear(course, &mut round, &mut sweep);
                     let pause = AGAIN.saturating_mul(1 << failures.min(6)).min(AGAIN_MAX).max(asked);
                     tokio::time::sleep(pause).await;
@@ -111,7 +111,7 @@ impl Follower {
 
     /// Asks for a run now.
     pub fn ask(&self, course: Course) {
-        *self.wanted.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(course);
+        self.wanted().insert(course);
         self.asked.notify_one();
     }
 
@@ -119,16 +119,16 @@ impl Follower {
     async fn due(&self, schedule: &Schedule) -> Option<Course> {
         let now_us = self.clock.now_us();
         let cursor = self.kept.cursor().await.unwrap_or_default();
-        let wanted = self.wanted.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        let wanted = self.wanted().clone();
         let state = self.look().clone();
         // Before the first sweep nobody knows since when changes are to be looked for.
         let first = cursor.sweeps == 0 || (cursor.sweeps == 1 && cursor.in_sweep());
         let every_us = i64::try_from(schedule.every.as_micros()).unwrap_or(i64::MAX / 2);
         let round_us = state.last_round.map_or(i64::MIN, |run| run.ended_us.saturating_add(every_us));
-        let round = cursor.in_round() || wanted == Some(Course::Round) || round_us <= now_us;
+        let round = cursor.in_round() || wanted.contains(&Course::Round) || round_us <= now_us;
         let swept_us = state.last_sweep.map(|run| run.started_us);
         let sweep_us = swept_us.map_or(i64::MIN, |swept_us| schedule.next_sweep_us(swept_us));
-        let sweep = cursor.in_sweep() || first || wanted == Some(Course::Sweep) || sweep_us <= now_us;
+        let sweep = cursor.in_sweep() || first || wanted.contains(&Course::Sweep) || sweep_us <= now_us;
         let mut shown = self.look();
         shown.next_round_us = Some(round_us.max(now_us));
         shown.next_sweep_us = Some(sweep_us.max(now_us));
@@ -153,13 +153,14 @@ impl Follower {
 
     fn begin(&self, course: Course) -> Going {
         let started_us = self.clock.now_us();
+        self.wanted().remove(&course);
         let mut state = self.look();
         state.under_way = Some(course.word());
         state.since_us = Some(started_us);
         Going { started_us, report: Report::default() }
     }
 
-    async fn end(&self, course: Course, going: &Going, problem: Option<String>, _: &Schedule) {
+    async fn end(&self, course: Course, going: &Going, problem: Option<String>) {
         let run =
             Run { started_us: going.started_us, ended_us: self.clock.now_us(), problem, report: going.report.clone() };
         let succeeded = run.problem.is_none();

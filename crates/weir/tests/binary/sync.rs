@@ -1,0 +1,234 @@
+//! Two-way synchronisation with an OpenEMR by the real binary: what is there comes here, what is changed on either side meets,
+//! whoever asks gets it now, and an EMR that fails tells people.
+
+use crate::openemr::{Enrolled, patient, put, start, until};
+use crate::support::{Client, Server};
+use serde_json::{Value, json};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+const SYNC: &str = "[destination.sync]\nenabled = true\nevery_s = 1\n";
+
+fn search(server: &Server, path: &str) -> Vec<Value> {
+    let bundle = server.client().get(path).json();
+    let entries = bundle["entry"].as_array().cloned().unwrap_or_default();
+    entries.into_iter().map(|entry| entry["resource"].clone()).collect()
+}
+
+fn post(server: &Server, path: &str, body: &Value) -> (u16, Value) {
+    let mut client = Client::connect(&server.address).unwrap();
+    let answer = client.send_root("POST", path, &body.to_string()).unwrap();
+    (answer.status, answer.json())
+}
+
+fn get(server: &Server, path: &str) -> String {
+    let answer = Client::connect(&server.address).unwrap().send_root("GET", path, "").unwrap();
+    assert_eq!(answer.status, 200, "{path}");
+    String::from_utf8(answer.body).unwrap()
+}
+
+fn status(server: &Server) -> Value {
+    let all: Value = serde_json::from_str(&get(server, "/sync/status")).unwrap();
+    all["syncs"][0].clone()
+}
+
+#[test]
+fn both_sides_are_kept_in_step() {
+    let enrolled = Enrolled::new("per_second = 200\nquiesce_s = 1", SYNC);
+    let sim = &enrolled.sim;
+    let theirs = sim.insert(json!({ "resourceType": "Patient", "gender": "male", "birthDate": "1980-01-01",
+        "name": [{ "use": "official", "family": "Sato", "given": ["Ken"] }] }));
+    sim.insert(json!({ "resourceType": "Observation", "status": "final", "code": { "text": "Hb" },
+        "subject": { "reference": format!("Patient/{theirs}") } }));
+    let mut server = start(enrolled.dir.path());
+    until("what is there comes here", || {
+        search(&server, "/Patient?family=Sato").len() == 1 && search(&server, "/Observation").len() == 1
+    });
+    let here = search(&server, "/Patient?family=Sato")[0].clone();
+    let observation = &search(&server, "/Observation")[0];
+    assert_eq!(observation["subject"]["reference"], format!("Patient/{}", here["id"].as_str().unwrap()));
+    assert!(here["meta"]["source"].as_str().unwrap().ends_with(&format!("/Patient/{theirs}")));
+    until("the first sweep ends", || {
+        status(&server)["last_sweep"]["problem"].is_null() && status(&server)["last_sweep"]["created"] == 2
+    });
+
+    // An edit there, by the next round.
+    sim.edit("Patient", &theirs, |body| body["birthDate"] = json!("1980-01-31"));
+    until("an edit there comes here", || search(&server, "/Patient?birthdate=1980-01-31").len() == 1);
+    // An edit here goes there; and one of ours does not come back as another.
+    let mut changed = search(&server, "/Patient?family=Sato")[0].clone();
+    changed["gender"] = json!("other");
+    put(&server, &changed);
+    put(&server, &patient("Itoh"));
+    let body_of = |id: &str| sim.records("Patient").into_iter().find(|record| record.id == id).unwrap().body;
+    until("an edit here goes there", || body_of(&theirs)["gender"] == "other" && sim.counts()["Patient"] == 2);
+    put(
+        &server,
+        &json!({ "resourceType": "Immunization", "id": "i", "status": "completed", "patient": { "reference": "Patient/p" },
+        "vaccineCode": { "coding": [{ "system": "http://hl7.org/fhir/sid/cvx", "code": "208" }] }, "occurrenceDateTime": "2027-01-05" }),
+    );
+    until("the vaccination is in the chart", || sim.counts().get("DocumentReference") == Some(&1));
+
+    // A crash loses nothing of what is known; everything is looked at once more.
+    server.kill();
+    let server = start(enrolled.dir.path());
+    let sweeps = |server: &Server| status(server)["last_sweep"]["started_us"].as_i64().unwrap_or(0);
+    let before = sweeps(&server);
+    sim.delete("Patient", &theirs);
+    let (code, asked) = post(&server, "/sync/run", &json!({ "course": "sweep" }));
+    assert_eq!((code, &asked["status"]), (202, &json!("accepted")));
+    until("a sweep finds the deletion", || sweeps(&server) > before);
+    until("ours is inactive", || search(&server, "/Patient?active=false&family=Sato").len() == 1);
+    assert_eq!(search(&server, "/Patient").len(), 2, "nobody is here twice");
+    assert_eq!(search(&server, "/DocumentReference").len(), 0, "our own document does not come back");
+    assert!(sim.max_in_window(Duration::from_secs(1)) <= 200);
+    let metrics = get(&server, "/metrics");
+    assert!(
+        metrics.contains("weir_sync_records_total{tenant=\"default\",destination=\"openemr\",result=\"removed\"} 1"),
+        "{metrics}"
+    );
+    assert!(
+        metrics.contains("weir_alert{tenant=\"default\",destination=\"openemr\",alert=\"run-failed\"} 0"),
+        "{metrics}"
+    );
+    assert!(get(&server, "/ops/default/openemr").contains("Synchronisation"));
+}
+
+#[test]
+fn a_patient_is_synchronised_on_demand() {
+    let enrolled =
+        Enrolled::new("per_second = 200\nquiesce_s = 1", "[destination.sync]\nenabled = true\nevery_s = 3600\n");
+    let sim = &enrolled.sim;
+    let server = start(enrolled.dir.path());
+    until("the first sweep ends", || {
+        !status(&server)["last_sweep"].is_null() && status(&server)["under_way"].is_null()
+    });
+    let theirs = sim.insert(json!({ "resourceType": "Patient", "gender": "male", "birthDate": "1980-01-01",
+        "name": [{ "use": "official", "family": "Sato", "given": ["Ken"] }] }));
+    for text in ["Hb", "HbA1c"] {
+        sim.insert(json!({ "resourceType": "Observation", "status": "final", "code": { "text": text },
+            "subject": { "reference": format!("Patient/{theirs}") } }));
+    }
+    let body = json!({ "patientId": theirs });
+    let (code, done) = post(&server, "/sync/patient", &body);
+    assert_eq!((code, &done["result"]["created"], &done["destination"]), (200, &json!(1), &json!("openemr")), "{done}");
+    let (code, done) = post(&server, "/sync/observation", &body);
+    assert_eq!((code, &done["result"]["created"]), (200, &json!(2)), "{done}");
+    let here = search(&server, "/Patient")[0]["id"].as_str().unwrap().to_owned();
+    sim.edit("Patient", &theirs, |body| body["gender"] = json!("female"));
+    // By our own id as well.
+    let (code, done) = post(&server, "/sync/patient-with-observations", &json!({ "patientId": here }));
+    assert_eq!((code, &done["result"]["updated"], &done["result"]["unchanged"]), (200, &json!(1), &json!(2)), "{done}");
+    assert_eq!(search(&server, "/Patient?gender=female").len(), 1);
+    // What cannot be done is said.
+    for (path, body, code, part) in [
+        ("/sync/patient", json!({ "patientId": "nobody" }), 404, "no Patient with this id"),
+        ("/sync/patient", json!({ "patientid": "x" }), 400, "patientId"),
+        ("/sync/patient", json!({ "patientId": "../x" }), 400, "must be the id"),
+        ("/sync/patient", json!({ "patientId": theirs, "destination": "other" }), 404, "no such destination"),
+        ("/sync/run", json!({ "course": "walk" }), 400, "unknown course walk"),
+    ] {
+        let (status, answer) = post(&server, path, &body);
+        assert_eq!(status, code, "{answer}");
+        assert!(answer["issue"][0]["diagnostics"].as_str().unwrap().contains(part), "{answer}");
+    }
+}
+
+/// Takes notices by HTTP.
+fn webhook() -> (String, Receiver<Value>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/alerts", listener.local_addr().unwrap());
+    let (tell, told) = channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let mut stream = BufReader::new(stream);
+            let (mut line, mut length, mut authorised) = (String::new(), 0, false);
+            while stream.read_line(&mut line).unwrap_or(0) > 2 {
+                let header = line.to_ascii_lowercase();
+                length = header.strip_prefix("content-length: ").map_or(length, |value| value.trim().parse().unwrap());
+                authorised |= line.trim_end().ends_with("Bearer hook-secret");
+                line.clear();
+            }
+            let mut body = vec![0; length];
+            stream.read_exact(&mut body).unwrap();
+            assert!(authorised, "the webhook's token is shown");
+            stream.get_mut().write_all(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n").unwrap();
+            tell.send(serde_json::from_slice(&body).unwrap()).ok();
+        }
+    });
+    (url, told)
+}
+
+/// Takes mails.
+fn mail_server() -> (String, Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("smtp://{}", listener.local_addr().unwrap());
+    let (tell, told) = channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let tell = tell.clone();
+            std::thread::spawn(move || {
+                let mut stream = BufReader::new(stream);
+                let say = |stream: &mut BufReader<std::net::TcpStream>, text: &str| {
+                    stream.get_mut().write_all(text.as_bytes())
+                };
+                drop(say(&mut stream, "220 mail\r\n"));
+                let (mut line, mut mail, mut in_data) = (String::new(), String::new(), false);
+                while stream.read_line(&mut line).unwrap_or(0) > 0 {
+                    match (in_data, line.trim_end()) {
+                        (true, ".") => {
+                            in_data = false;
+                            tell.send(std::mem::take(&mut mail)).ok();
+                            drop(say(&mut stream, "250 taken\r\n"));
+                        }
+                        (true, text) => mail.push_str(&format!("{text}\n")),
+                        (false, "DATA") => {
+                            in_data = true;
+                            drop(say(&mut stream, "354 go on\r\n"));
+                        }
+                        (false, "QUIT") => drop(say(&mut stream, "221 bye\r\n")),
+                        (false, _) => drop(say(&mut stream, "250 mail\r\n")),
+                    }
+                    line.clear();
+                }
+            });
+        }
+    });
+    (url, told)
+}
+
+#[test]
+fn an_emr_that_fails_tells_people_and_tells_when_it_is_over() {
+    let ((hook, hooked), (smtp, mailed)) = (webhook(), mail_server());
+    let enrolled = Enrolled::new("per_second = 50\nquiesce_s = 1", "");
+    let dir = enrolled.dir.path();
+    std::fs::write(dir.join("hook.token"), "hook-secret\n").unwrap();
+    let settings = std::fs::read_to_string(dir.join("weir.toml")).unwrap();
+    let alerts = format!(
+        "[alerts]\nwebhook_url = \"{hook}\"\nwebhook_token_file = {:?}\nsmtp_url = \"{smtp}\"\n\
+         mail_from = \"weir <weir@example.org>\"\nmail_to = [\"oncall@example.org\"]\n{settings}\n{SYNC}",
+        dir.join("hook.token").display().to_string()
+    );
+    std::fs::write(dir.join("weir.toml"), alerts).unwrap();
+    let server = start(dir);
+    until("the first sweep ends", || !status(&server)["last_sweep"].is_null());
+    enrolled.sim.set_down(true);
+    let first = hooked.recv_timeout(Duration::from_secs(60)).expect("a notice");
+    assert_eq!(
+        (&first["alert"], &first["state"], &first["destination"]),
+        (&json!("run-failed"), &json!("firing"), &json!("openemr"))
+    );
+    let mail = mailed.recv_timeout(Duration::from_secs(60)).expect("a mail");
+    assert!(
+        mail.contains("Subject: weir: run-failed firing at openemr") && mail.contains("To: oncall@example.org"),
+        "{mail}"
+    );
+    assert!(get(&server, "/metrics").contains("alert=\"run-failed\"} 1"));
+    assert!(get(&server, "/ops/default/openemr").contains("did not come to its end"));
+    enrolled.sim.set_down(false);
+    let resolved = std::iter::from_fn(|| hooked.recv_timeout(Duration::from_secs(120)).ok())
+        .find(|notice| notice["alert"] == "run-failed" && notice["state"] == "resolved");
+    assert!(resolved.is_some());
+}
