@@ -3,6 +3,7 @@
 
 use crate::openemr::{Enrolled, patient, put, start, until};
 use crate::support::{Client, Server};
+use emr_sim::Faults;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
@@ -134,6 +135,67 @@ fn a_patient_is_synchronised_on_demand() {
         assert_eq!(status, code, "{answer}");
         assert!(answer["issue"][0]["diagnostics"].as_str().unwrap().contains(part), "{answer}");
     }
+}
+
+/// Connections break after the write, the pull runs all the time: what is ours must not be taken for something new.
+#[test]
+fn what_was_written_by_us_never_comes_back_as_another() {
+    let types = "types = [\"Patient\", \"Encounter\", \"Appointment\", \"Condition\", \"Observation\"]";
+    let enrolled = Enrolled::new(&format!("per_second = 100\nquiesce_s = 1\n{types}"), SYNC);
+    let sim = &enrolled.sim;
+    let server = start(enrolled.dir.path());
+    until("the first sweep ends", || !status(&server)["last_sweep"].is_null());
+    sim.set_faults(Faults { commit_then_drop: 0.3, ..Faults::default() });
+    const COUNT: usize = 12;
+    for n in 0..COUNT {
+        let of = json!({ "reference": format!("Patient/p{n}") });
+        let mut person = patient("Itoh");
+        person["id"] = json!(format!("p{n}"));
+        put(&server, &person);
+        put(
+            &server,
+            &json!({ "resourceType": "Encounter", "id": format!("e{n}"), "status": "finished", "subject": of,
+            "class": { "system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "AMB" },
+            "period": { "start": "2027-01-05T09:00:00Z" } }),
+        );
+        put(
+            &server,
+            &json!({ "resourceType": "Appointment", "id": format!("a{n}"), "status": "booked", "start": "2027-01-05T09:00:00Z",
+            "end": "2027-01-05T09:15:00Z", "participant": [{ "actor": of, "status": "accepted" }] }),
+        );
+        put(
+            &server,
+            &json!({ "resourceType": "Condition", "id": format!("c{n}"), "subject": of,
+            "clinicalStatus": { "coding": [{ "system": "http://terminology.hl7.org/CodeSystem/condition-clinical", "code": "active" }] },
+            "code": { "text": format!("Cough {n}") }, "onsetDateTime": "2027-01-01" }),
+        );
+        put(
+            &server,
+            &json!({ "resourceType": "Observation", "id": format!("o{n}"), "status": "final", "subject": of,
+            "encounter": { "reference": format!("Encounter/e{n}") }, "effectiveDateTime": "2027-01-05T09:05:00Z",
+            "code": { "coding": [{ "system": "http://loinc.org", "code": "29463-7" }] },
+            "valueQuantity": { "value": 70, "unit": "kg", "system": "http://unitsofmeasure.org", "code": "kg" } }),
+        );
+    }
+    let depth = || {
+        let all: Value = serde_json::from_str(&get(&server, "/ops/api/destinations")).unwrap();
+        all["destinations"][0]["depth"].as_u64().unwrap() + all["destinations"][0]["dead"].as_u64().unwrap()
+    };
+    until("all is delivered", || depth() == 0);
+    sim.set_faults(Faults::default());
+    let sweeps = || status(&server)["last_sweep"]["started_us"].as_i64().unwrap();
+    for _ in 0..2 {
+        let before = sweeps();
+        post(&server, "/sync/run", &json!({ "course": "sweep" }));
+        until("a sweep ends", || sweeps() > before);
+    }
+    for ty in ["Patient", "Encounter", "Appointment", "Condition", "Observation"] {
+        let here = server.client().get(&format!("/{ty}?_summary=count")).json()["total"].clone();
+        assert_eq!(here, json!(COUNT), "{ty} here");
+        assert_eq!(sim.counts()[ty], COUNT, "{ty} there");
+    }
+    let tasks = server.client().get("/Task?_summary=count").json()["total"].clone();
+    assert_eq!(tasks, json!(0), "nobody is asked: {:?}", search(&server, "/Task"));
 }
 
 /// Takes notices by HTTP.
