@@ -7,6 +7,7 @@ pub mod openemr;
 mod outcome;
 mod roster;
 pub mod sync;
+mod terminology;
 mod turns;
 
 pub use alerts::{Alert, Called, Watch, Witness};
@@ -14,4 +15,5 @@ pub use fhir_server::{FhirServer, Mode};
 pub use http::{Answer, Auth, Client, Http, Lost, client};
 pub use openemr::OpenEmr;
 pub use roster::{Roster, Watched};
+pub use terminology::{Dictionary, Maps, Translated};
 pub use turns::{Spaced, Turn, Turns};

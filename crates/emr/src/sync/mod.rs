@@ -28,6 +28,6 @@ pub use pair::{Incoming, Outgoing, Pair};
 pub use precedence::{Question, Winner, precedence};
 pub use project::{Kind, project};
 pub use pulled::{Applied, BusinessIdentifier, Finder, Match, Pulled, Tombstone};
-pub use quality::{Finding, Mapped, Quality};
+pub use quality::{Finding, Quality};
 pub use synced::{Reader, SyncCheck, Synced};
 pub use task::SYNC_SYSTEM;

@@ -1,6 +1,8 @@
 //! Data-quality rules before a resource is sent: what the EMR would refuse is found here, with its place.
 
 use super::project::Kind;
+use crate::terminology::{Dictionary, Maps};
+use engine::Error;
 use fhir::json::Value;
 use std::sync::Arc;
 
@@ -12,50 +14,44 @@ pub struct Finding {
     pub text: String,
 }
 
-/// Looks codes up in ConceptMaps.
-pub trait Mapped: Send + Sync + std::fmt::Debug {
-    /// Whether a code of an element has a counterpart in the EMR's code system. `None`: the element is not mapped.
-    fn is_mapped(&self, path: &str, system: &str, code: &str) -> Option<bool>;
-}
-
-/// The rules of one kind of EMR.
+/// The rules of one kind of EMR, and the codes that it knows.
 #[derive(Clone, Debug)]
 pub struct Quality {
     pub kind: Kind,
-    pub mapped: Option<Arc<dyn Mapped>>,
+    pub maps: Option<Arc<Maps>>,
 }
 
 impl Quality {
-    pub fn findings(&self, resource: &Value) -> Vec<Finding> {
+    /// An error when a ConceptMap is not there.
+    pub async fn findings(&self, resource: &Value) -> Result<Vec<Finding>, Error> {
+        let name = resource.str("resourceType").unwrap_or("Resource");
         let mut findings = Vec::new();
         if self.kind == Kind::OpenEmr
             && let Err(text) = crate::openemr::check(resource)
         {
-            let path = resource.str("resourceType").unwrap_or("Resource").to_owned();
-            findings.push(Finding { path, text });
+            findings.push(Finding { path: name.to_owned(), text });
         }
-        if let Some(mapped) = &self.mapped {
-            unmapped(&**mapped, resource.str("resourceType").unwrap_or("Resource"), resource, &mut findings);
+        if let Some(maps) = &self.maps {
+            unmapped(&*maps.now().await?, name, resource, &mut findings);
         }
-        findings
+        Ok(findings)
     }
 }
 
-/// Concepts none of whose codings has a counterpart.
-fn unmapped(mapped: &dyn Mapped, path: &str, value: &Value, findings: &mut Vec<Finding>) {
+/// Concepts none of whose translated codings has a counterpart.
+fn unmapped(dictionary: &Dictionary, path: &str, value: &Value, findings: &mut Vec<Finding>) {
     match value {
-        Value::Array(list) => list.iter().for_each(|item| unmapped(mapped, path, item, findings)),
+        Value::Array(list) => list.iter().for_each(|item| unmapped(dictionary, path, item, findings)),
         Value::Object(members) => {
-            let codings = value.get("coding").map_or(&[][..], Value::items);
-            let known =
-                codings.iter().filter_map(|coding| mapped.is_mapped(path, coding.str("system")?, coding.str("code")?));
+            let known = value.list("coding").iter();
+            let known = known.filter_map(|coding| dictionary.is_mapped(coding.str("system")?, coding.str("code")?));
             let known: Vec<bool> = known.collect();
             if !known.is_empty() && !known.contains(&true) {
                 let text = "no code of it has a counterpart in the EMR: add it to the ConceptMap".to_owned();
                 findings.push(Finding { path: path.to_owned(), text });
             }
             for (name, member) in members {
-                unmapped(mapped, &format!("{path}.{name}"), member, findings);
+                unmapped(dictionary, &format!("{path}.{name}"), member, findings);
             }
         }
         _ => {}
@@ -71,29 +67,23 @@ pub(super) fn text(findings: &[Finding]) -> String {
 mod tests {
     use super::*;
 
-    #[derive(Debug)]
-    struct Cvx;
-
-    impl Mapped for Cvx {
-        fn is_mapped(&self, path: &str, _system: &str, code: &str) -> Option<bool> {
-            (path == "Immunization.vaccineCode").then_some(code == "208")
-        }
-    }
-
     #[test]
     fn what_openemr_refuses_and_codes_without_counterpart_are_findings() {
-        let quality = Quality { kind: Kind::OpenEmr, mapped: Some(Arc::new(Cvx)) };
-        let of = |text: &str| quality.findings(&Value::parse(text).unwrap());
-        let patient = of(r#"{"resourceType":"Patient","name":[{"family":"I","given":["A"]}]}"#);
-        assert_eq!(patient.len(), 1);
-        assert!(patient[0].text.contains("family"), "{patient:?}");
-        let shot = |code: &str| {
-            format!(
-                r#"{{"resourceType":"Immunization","vaccineCode":{{"coding":[{{"system":"cvx","code":"{code}"}}]}}}}"#
-            )
+        let mut patient = Vec::new();
+        let resource = Value::parse(r#"{"resourceType":"Patient","name":[{"family":"I","given":["A"]}]}"#).unwrap();
+        if let Err(text) = crate::openemr::check(&resource) {
+            patient.push(text);
+        }
+        assert!(patient[0].contains("family"), "{patient:?}");
+        let map = r#"{"group":[{"source":"urn:local","target":"cvx","element":[{"code":"a","target":[{"code":"208","equivalence":"equal"}]}]}]}"#;
+        let dictionary = Dictionary::of(&Value::parse(map).unwrap());
+        let of = |code: &str| {
+            let shot = format!(r#"{{"vaccineCode":{{"coding":[{{"system":"urn:local","code":"{code}"}}]}}}}"#);
+            let mut findings = Vec::new();
+            unmapped(&dictionary, "Immunization", &Value::parse(&shot).unwrap(), &mut findings);
+            findings
         };
-        assert_eq!(of(&shot("208")), []);
-        assert_eq!(of(&shot("999"))[0].path, "Immunization.vaccineCode");
-        assert_eq!(Quality { kind: Kind::Fhir, mapped: None }.findings(&Value::Null), []);
+        assert_eq!(of("a"), []);
+        assert_eq!(of("b")[0].path, "Immunization.vaccineCode");
     }
 }

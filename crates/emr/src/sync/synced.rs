@@ -179,16 +179,25 @@ impl<D: Destination + Reader> Destination for Synced<D> {
     }
 }
 
-/// What a synchronised destination does not send: echoes, and what its EMR would refuse. Goes into the `Spec`.
+/// What is not sent: what the EMR would refuse, and echoes of what it has sent itself. Goes into the `Spec`.
 #[derive(Debug)]
 pub struct SyncCheck {
-    sync: Arc<Sync>,
+    sync: Option<Arc<Sync>>,
     quality: Quality,
 }
 
 impl SyncCheck {
-    pub fn new(sync: Arc<Sync>, quality: Quality) -> SyncCheck {
+    /// Without `sync` there are no echoes.
+    pub fn new(sync: Option<Arc<Sync>>, quality: Quality) -> SyncCheck {
         SyncCheck { sync, quality }
+    }
+
+    async fn is_echo(&self, item: &Item) -> Result<bool, engine::Error> {
+        let (Some(sync), Some((ty, id))) = (&self.sync, split(&item.key)) else { return Ok(false) };
+        let Some(pair) = sync.rows.pair(&item.key).await? else { return Ok(false) };
+        let current = sync.rows.feed.current(ty, id).await?;
+        let local = current.and_then(|current| parse(&current.resource.json));
+        Ok(local.is_some_and(|local| pair.outgoing(sync.settings.kind, ty, &local).is_none()))
     }
 }
 
@@ -196,15 +205,10 @@ impl Check for SyncCheck {
     fn check<'a>(&'a self, item: &'a Item) -> Async<'a, Result<Verdict, engine::Error>> {
         Box::pin(async move {
             let Some(body) = &item.body else { return Ok(Verdict::Send) };
-            if let (Some((ty, id)), Some(pair)) = (split(&item.key), self.sync.rows.pair(&item.key).await?) {
-                let current = self.sync.rows.feed.current(ty, id).await?;
-                let local = current.and_then(|current| parse(&current.resource.json));
-                let kind = self.sync.settings.kind;
-                if local.is_some_and(|local| pair.outgoing(kind, ty, &local).is_none()) {
-                    return Ok(Verdict::Nothing);
-                }
+            if self.is_echo(item).await? {
+                return Ok(Verdict::Nothing);
             }
-            let findings = self.quality.findings(body);
+            let findings = self.quality.findings(body).await?;
             Ok(match findings.is_empty() {
                 true => Verdict::Send,
                 false => Verdict::Refuse(Problem::new(422, super::quality::text(&findings))),

@@ -141,7 +141,7 @@ impl World {
         let (sync, emr) = (Arc::new(sync), Emr::default());
         let rules = Rules(vec![Rule { types, filter: None, priority: PRIORITY }]);
         let mut spec = Spec::new("emr", rules, vec![Limit { count: 10_000, window_us: 1_000 }]);
-        spec.check = Some(Arc::new(SyncCheck::new(sync.clone(), Quality { kind: Kind::Fhir, mapped: None })));
+        spec.check = Some(Arc::new(SyncCheck::new(Some(sync.clone()), Quality { kind: Kind::Fhir, maps: None })));
         let connector = Arc::new(Synced::new(Arc::new(emr.clone()), sync.clone()));
         let book = EngineBook::new(engine.clone(), session.clone()).await.unwrap();
         let (dispatcher, handle) = Dispatcher::start(book, spec, connector, clock, 1).await.unwrap();

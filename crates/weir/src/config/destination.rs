@@ -28,6 +28,7 @@ pub(crate) struct Destination {
     pub(crate) tenant: String,
     pub(crate) types: Vec<String>,
     pub(crate) first: Vec<String>,
+    pub(crate) concept_maps: Vec<String>,
     pub(crate) filter: String,
     pub(crate) start: String,
     pub(crate) per_second: u32,
@@ -142,6 +143,8 @@ impl Destination {
         let valid = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         ensure!(!self.name.is_empty() && self.name.bytes().all(valid), "name must be of a-z, 0-9 and -");
         ensure!(matches!(self.kind.as_str(), "fhir" | "openemr"), "kind must be fhir or openemr");
+        let no_id = self.concept_maps.iter().find(|id| !fhir::index::is_id(id));
+        ensure!(no_id.is_none(), "concept_maps: {} is not the id of a ConceptMap", no_id.map_or("", String::as_str));
         self.mode()?;
         self.zone()?;
         ensure!(!self.sync.enabled || self.kind == "openemr", "sync needs kind = \"openemr\"");

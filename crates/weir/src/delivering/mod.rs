@@ -8,7 +8,8 @@ use crate::wiring::{SystemClock, secret};
 use anyhow::{Context, Result};
 use delivery::{Desk, Dispatcher, EngineBook, Spec};
 use emr::openemr::Follower;
-use emr::{Auth, FhirServer, Http, Roster, Watched, Witness};
+use emr::sync::{Kind, Quality, SyncCheck, Synced};
+use emr::{Auth, FhirServer, Http, Maps, Roster, Translated, Watched, Witness};
 use engine::{Engine, Principal, Role, Session};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -77,22 +78,27 @@ impl Delivering {
 /// The other side of a destination.
 struct Side {
     connector: Arc<dyn delivery::Destination>,
-    check: Option<Arc<dyn delivery::Check>>,
+    check: Arc<dyn delivery::Check>,
     follower: Option<Arc<Follower>>,
 }
 
 async fn side(destination: &Destination, engine: &Engine, session: &Session, witness: Witness) -> Result<Side> {
     let client = emr::client(Duration::from_secs(destination.timeout_s))?.seen_by(witness.clone());
     let quiesce = Duration::from_secs(destination.quiesce_s);
+    let feed = engine.feed(session).await?;
+    let maps = Arc::new(Maps::new(feed.clone(), destination.concept_maps.clone()));
     if destination.kind == "openemr" {
-        let feed = engine.feed(session).await?;
         let emr = Arc::new(openemr::connector(destination, client, quiesce, feed).await?);
-        if destination.sync.enabled {
-            let both = sync::synchronised(destination, emr, engine, session, witness).await?;
-            let (check, follower) = (Some(both.check), Some(both.follower));
-            return Ok(Side { connector: both.connector, check, follower });
+        let quality = Quality { kind: Kind::OpenEmr, maps: Some(maps.clone()) };
+        let connector = Arc::new(Translated::new(emr.clone(), maps));
+        if !destination.sync.enabled {
+            return Ok(Side { connector, check: Arc::new(SyncCheck::new(None, quality)), follower: None });
         }
-        return Ok(Side { connector: emr, check: None, follower: None });
+        let sync = sync::shared(destination, &emr, engine, session).await?;
+        let follower = Follower::new(emr, sync.clone(), witness, Arc::new(SystemClock)).await?;
+        let check = Arc::new(SyncCheck::new(Some(sync.clone()), quality));
+        let connector = Arc::new(Synced::new(connector, sync));
+        return Ok(Side { connector, check, follower: Some(Arc::new(follower)) });
     }
     let auth = match destination.token_file.as_os_str().is_empty() {
         true => Auth::None,
@@ -100,7 +106,9 @@ async fn side(destination: &Destination, engine: &Engine, session: &Session, wit
     };
     let http = Http::new(client, &destination.url, auth);
     let connector = Arc::new(FhirServer::new(http, destination.mode()?, quiesce));
-    Ok(Side { connector, check: None, follower: None })
+    let connector = Arc::new(Translated::new(connector, maps.clone()));
+    let quality = Quality { kind: Kind::Fhir, maps: Some(maps) };
+    Ok(Side { connector, check: Arc::new(SyncCheck::new(None, quality)), follower: None })
 }
 
 /// As whom the dispatcher reads and notes.
@@ -119,7 +127,7 @@ async fn run(destination: &Destination, engine: &Engine, session: &Session, side
     let book = EngineBook::new(engine.clone(), session.clone()).await?;
     let mut seed = [0; 8];
     seal::system_random(&mut seed);
-    let spec = Spec { check: side.check.clone(), ..destination.spec(last_seq)? };
+    let spec = Spec { check: Some(side.check.clone()), ..destination.spec(last_seq)? };
     let (dispatcher, handle) =
         Dispatcher::start(book, spec, side.connector.clone(), Arc::new(SystemClock), u64::from_le_bytes(seed)).await?;
     desk.put(&destination.tenant, handle);

@@ -2,30 +2,22 @@
 
 use crate::config::destination::Destination;
 use crate::delivering::Delivering;
-use crate::wiring::SystemClock;
 use anyhow::Result;
 use delivery::Calls;
+use emr::OpenEmr;
 use emr::openemr::{Follower, Schedule};
-use emr::sync::{BusinessIdentifier, Kind, Quality, Settings, Sync, SyncCheck, Synced};
-use emr::{OpenEmr, Witness};
-use engine::{Engine, Session};
+use emr::sync::{BusinessIdentifier, Kind, Settings, Sync};
+use engine::{Engine, Principal, Session};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// What delivery and the pull of a synchronised OpenEMR share.
-pub(crate) struct Synchronised {
-    pub(crate) connector: Arc<dyn delivery::Destination>,
-    pub(crate) check: Arc<dyn delivery::Check>,
-    pub(crate) follower: Arc<Follower>,
-}
-
-pub(crate) async fn synchronised(
+pub(crate) async fn shared(
     destination: &Destination,
-    emr: Arc<OpenEmr>,
+    emr: &OpenEmr,
     engine: &Engine,
     session: &Session,
-    witness: Witness,
-) -> Result<Synchronised> {
+) -> Result<Arc<Sync>> {
     let settings = Settings {
         name: destination.name.clone(),
         kind: Kind::OpenEmr,
@@ -34,15 +26,9 @@ pub(crate) async fn synchronised(
         types: destination.sync.types()?,
         tombstone: destination.sync.tombstone()?,
     };
-    let session = Session {
-        who: engine::Principal { id: format!("sync/{}", destination.name), ..session.who.clone() },
-        ..session.clone()
-    };
-    let sync = Arc::new(Sync::new(engine.clone(), session, settings, Arc::new(BusinessIdentifier)).await?);
-    let check = SyncCheck::new(sync.clone(), Quality { kind: Kind::OpenEmr, mapped: None });
-    let follower = Follower::new(emr.clone(), sync.clone(), witness, Arc::new(SystemClock)).await?;
-    let connector = Arc::new(Synced::new(emr, sync));
-    Ok(Synchronised { connector, check: Arc::new(check), follower: Arc::new(follower) })
+    let who = Principal { id: format!("sync/{}", destination.name), ..session.who.clone() };
+    let session = Session { who, ..session.clone() };
+    Ok(Arc::new(Sync::new(engine.clone(), session, settings, Arc::new(BusinessIdentifier)).await?))
 }
 
 /// Follows until the process ends.
