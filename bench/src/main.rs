@@ -1,12 +1,15 @@
 //! `cargo xtask bench NAME`: drives a released `weir` over HTTP from the same machine and compares what it reaches with its targets.
 //!
-//! One file per benchmark: `crud`, `read`, `create`, `outbox`, `load`, `search`, `idle`. The rest is what they share: `http` and `drive` make the
+//! One file per benchmark: `crud`, `read`, `create`, `outbox`, `load`, `search`, `idle`, `destinations`, `backlog`. The rest is what they share: `http` and `drive` make the
 //! requests, `server` runs the binary, `synthea` and `stores` make the data, `latency` and `report` turn samples into a table.
 
+mod backlog;
 mod baseline;
 mod create;
 mod crud;
+mod destinations;
 mod drive;
+mod flood;
 mod http;
 mod idle;
 mod latency;
@@ -20,6 +23,7 @@ mod read;
 mod report;
 mod search;
 mod server;
+mod sink;
 mod stores;
 mod synthea;
 
@@ -67,6 +71,8 @@ fn run(options: &Options) -> Result<bool> {
             "create" => create::run(options, &mut stores, &mut report)?,
             "load" => load::run(options, &mut stores, &mut report)?,
             "outbox" => outbox::run(options, &mut stores, &mut report)?,
+            "destinations" => destinations::run(options, &mut stores, &mut report)?,
+            "backlog" => backlog::run(options, &mut stores, &mut report)?,
             "search" => search::run(options, &mut stores, &mut report)?,
             _ => idle::run(options, &mut stores, &mut report)?,
         }

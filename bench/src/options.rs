@@ -7,19 +7,21 @@ use std::time::Duration;
 pub(crate) const USAGE: &str = "\
 cargo xtask bench NAME.. [options]
 
-  NAME               crud, read, create, outbox, load, search, idle, or all
+  NAME               crud, read, create, outbox, load, search, idle, destinations, backlog,
+                     or all
   --quick            about two seconds each on small data: proves that the drivers work, measures nothing
   --json             the report as JSON
   --seconds N        how long each measurement lasts (10)
   --connections N    connections of the search mix (32)
   --copies N         copies of the data in the large store (11: 430,496 resources)
+  --intents N        changes of the backlog (10,000,000: 6 GB of disk and some minutes)
   --dir DIR          where the stores are made (the system's temporary directory)
   --weir FILE        the binary to measure (cargo xtask bench builds one)
 
 Settings of the server can be given in the environment: WEIR__FHIR__VALIDATION=structure";
 
 /// Every benchmark, in the order in which `all` runs them.
-const NAMES: [&str; 7] = ["crud", "read", "create", "outbox", "load", "search", "idle"];
+const NAMES: [&str; 9] = ["crud", "read", "create", "outbox", "load", "search", "idle", "destinations", "backlog"];
 
 #[derive(Debug)]
 pub(crate) struct Options {
@@ -32,6 +34,8 @@ pub(crate) struct Options {
     pub(crate) connections: usize,
     /// Copies of the data in the large store.
     pub(crate) copies: u32,
+    /// Changes of the backlog.
+    pub(crate) intents: u64,
     pub(crate) dir: PathBuf,
     pub(crate) weir: PathBuf,
     /// The shared test data.
@@ -48,12 +52,13 @@ impl Options {
             time: Duration::from_secs(10),
             connections: 32,
             copies: 11,
+            intents: 10_000_000,
             dir: std::env::temp_dir(),
             weir: PathBuf::new(),
             data: shared.unwrap_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data"))),
         };
         if options.quick {
-            (options.time, options.copies) = (Duration::from_secs(1), 3);
+            (options.time, options.copies, options.intents) = (Duration::from_secs(1), 3, 20_000);
         }
         let mut rest = arguments.iter();
         while let Some(argument) = rest.next() {
@@ -72,6 +77,7 @@ impl Options {
             "--seconds" => self.time = Duration::from_secs(number(value()?)?.into()),
             "--connections" => self.connections = number(value()?)? as usize,
             "--copies" => self.copies = number(value()?)?,
+            "--intents" => self.intents = number(value()?)?.max(1_000).into(),
             "--dir" => self.dir = value()?.into(),
             "--weir" => self.weir = value()?.into(),
             "all" => self.names.extend(NAMES.map(str::to_owned)),
