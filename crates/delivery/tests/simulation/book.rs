@@ -24,7 +24,8 @@ struct Inner {
     state: BTreeMap<(String, String), Vec<u8>>,
     claims: HashMap<String, (String, i64)>,
     tasks: HashMap<String, Value>,
-    /// Most intents that were on disk only.
+    /// Intents that are on disk only, and the most there were.
+    shelved: usize,
     shelved_max: usize,
     random: u64,
 }
@@ -138,13 +139,18 @@ impl Book for MemoryBook {
                 }
             }
             for change in keep.state {
-                match change.value {
-                    Some(value) => drop(inner.state.insert((change.space, change.key), value)),
-                    None => drop(inner.state.remove(&(change.space, change.key))),
-                }
+                let is_line = change.space.ends_with("/line");
+                let place = (change.space, change.key);
+                let before = match change.value {
+                    Some(value) => {
+                        inner.shelved += usize::from(is_line);
+                        inner.state.insert(place, value)
+                    }
+                    None => inner.state.remove(&place),
+                };
+                inner.shelved -= usize::from(is_line && before.is_some());
             }
-            let shelved = inner.state.keys().filter(|(space, _)| space.ends_with("/line")).count();
-            inner.shelved_max = inner.shelved_max.max(shelved);
+            inner.shelved_max = inner.shelved_max.max(inner.shelved);
         }
         self.disk().await;
         Ok(())

@@ -3,6 +3,7 @@
 
 mod book;
 mod emr;
+mod many;
 mod story;
 
 use story::{Story, run};
@@ -98,5 +99,17 @@ fn a_backlog_far_longer_than_what_is_in_memory_gets_there() {
         let told =
             run(&Story { seed, patients: 60, changes: 600, kills: 3, outage_s: 60, lookahead: 6, ..Story::default() });
         assert!(told.backlog > 100 && told.shelved_max > 0, "seed {seed}: {told:?}");
+    }
+}
+
+#[test]
+fn of_fifty_destinations_one_that_hangs_delays_no_other() {
+    let p99 = |delays: Vec<std::time::Duration>| delays[delays.len() * 99 / 100];
+    for seed in 0..2 {
+        let (healthy, with_hung) = (p99(many::delays(false, seed)), p99(many::delays(true, seed)));
+        assert!(
+            with_hung.as_secs_f64() <= healthy.as_secs_f64() * 1.05,
+            "seed {seed}: {healthy:?}, then {with_hung:?}"
+        );
     }
 }
