@@ -10,3 +10,4 @@ mod reference;
 mod support;
 mod sync;
 mod tls;
+mod translate;
