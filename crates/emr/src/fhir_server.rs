@@ -118,6 +118,12 @@ impl Destination for FhirServer {
     fn probe<'a>(&'a self, item: &'a Item, calls: &'a Calls) -> Async<'a, Found> {
         Box::pin(async move {
             match self.mode {
+                // A deletion is looked for, not repeated.
+                Mode::Put if item.body.is_none() => {
+                    let id = item.key.split_once('/').unwrap_or_default().1.to_owned();
+                    Found::Yes(Remote { id, more: Vec::new() })
+                }
+                _ if item.body.is_none() => self.find(item, calls).await,
                 // Both may be repeated as they are.
                 Mode::Put => Found::No,
                 Mode::Conditional if has_identifier(&item.name) => Found::No,

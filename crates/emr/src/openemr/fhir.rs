@@ -1,7 +1,7 @@
 //! Whatever OpenEMR says that it takes by FHIR.
 
 use super::answer::{body, refused, scalar};
-use super::push::{Looked, Push, Written, by_fhir, problem_of};
+use super::push::{Looked, Push, Written, by_fhir, is_withdrawn, problem_of};
 use super::site::{Failure, Who};
 use crate::fhir_server::add_identifier;
 use ::fhir::json;
@@ -46,7 +46,10 @@ pub(super) async fn look(push: &Push<'_>, body: Option<&Value>) -> Looked {
         }
         all
     };
-    let id = found.iter().find(|one| is_ours(push, one)).and_then(|one| one.str("id"));
+    // What was taken back is not what was sent, should ours have been created again.
+    let is_valid = |one: &&Value| !is_withdrawn(one) || body.is_some_and(is_withdrawn);
+    let mut ours = found.iter().filter(|one| is_ours(push, one)).filter(is_valid);
+    let id = ours.next().and_then(|one| one.str("id"));
     Ok(id.map(|id| Remote { id: id.to_owned(), more: Vec::new() }))
 }
 

@@ -341,7 +341,7 @@ pub(super) fn patient_of(body: &Value) -> Option<&str> {
 }
 
 /// Whether the resource says that it should not be there.
-fn is_withdrawn(body: &Value) -> bool {
+pub(super) fn is_withdrawn(body: &Value) -> bool {
     let status = body.str("status").unwrap_or_default();
     let verification = body.path(&["verificationStatus"]).is_some_and(|concept| {
         concept.list("coding").iter().any(|coding| coding.str("code") == Some("entered-in-error"))

@@ -1,9 +1,8 @@
 //! Takes one record of the EMR into the house.
 
 use super::book::Rows;
-use super::merge::{Base, Conflict};
-use super::pair::{Incoming, Pair, seen};
-use super::project::{Kind, project};
+use super::pair::{Incoming, Pair, is_withdrawn, seen};
+use super::project::Kind;
 use super::pulled::{Applied, Finder, Match, Pulled, Tombstone};
 use super::{references, task};
 use delivery::{Delivered, Intent, Remote};
@@ -121,7 +120,16 @@ impl Sync {
             (None, None) => return Ok(Applied::Echo),
             (None, Some(id)) => {
                 let _lock = self.lock(&id).await;
-                return self.gone(pulled.ty, &format!("{name}/{id}"), &id).await;
+                let key = format!("{name}/{id}");
+                // Otherwise that is known, and ours may be on its way to another record.
+                let is_its = match self.rows.delivered(&key).await? {
+                    Some(there) => !there.deleted && there.remote.id == pulled.remote.id,
+                    None => self.rows.pair(&key).await?.is_some_and(|pair| pair.remote.id == pulled.remote.id),
+                };
+                if !is_its {
+                    return Ok(Applied::Gone);
+                }
+                return self.gone(pulled.ty, &key, &id).await;
             }
             (Some(theirs), Some(id)) => (theirs, Some(id)),
             (Some(theirs), None) => (theirs, self.written_by_us(name, &pulled.remote, theirs).await?),
@@ -129,9 +137,24 @@ impl Sync {
         match id {
             Some(id) => {
                 let _lock = self.lock(&id).await;
-                self.known(pulled, &id, theirs).await
+                match self.has_another(&format!("{name}/{id}"), &pulled.remote).await? {
+                    true => self.unsure(&place).await,
+                    false => self.known(pulled, &id, theirs).await,
+                }
             }
             None => self.unknown(pulled, &place, theirs).await,
+        }
+    }
+
+    /// Whether ours is another record there by now, or may be: this one was removed, or given up, before ours was written again.
+    async fn has_another(&self, key: &str, remote: &Remote) -> Result<bool, Error> {
+        match self.rows.delivered(key).await?.filter(|there| !there.deleted) {
+            Some(there) => Ok(!there.remote.id.is_empty() && there.remote.id != remote.id),
+            // A creation whose outcome nobody knows.
+            None => {
+                let pair = self.rows.pair(key).await?;
+                Ok(pair.is_some_and(|pair| pair.sent.is_some() && pair.remote.id.is_empty()))
+            }
         }
     }
 
@@ -248,8 +271,15 @@ impl Sync {
             Ok(local) => local,
             Err(place) => return Ok(Applied::Waits(place)),
         };
+        let was_removed = self.rows.delivered(&key).await?.is_some_and(|there| there.deleted);
         for _ in 0..ATTEMPTS_MAX {
             match self.rows.feed.current(pulled.ty, id).await? {
+                // What we have taken back there: ours was created again since, and goes there as a new one.
+                Some(current)
+                    if was_removed && !pair.gone && current.resource.op != Op::Delete && is_withdrawn(&local) =>
+                {
+                    return Ok(Applied::Merged { wrote: false, conflicts: 0 });
+                }
                 None => return self.create(pulled, id, theirs, &local).await,
                 Some(current) if current.resource.op == Op::Delete => {
                     return self.deleted_here(pulled, &key, &pair, theirs, &local).await;
@@ -302,9 +332,13 @@ impl Sync {
         });
         let audit = audit.chain(wrote.then(|| self.pulled_from(pulled, key)));
         let mut state = self.rows.pair_rows(key, &next);
-        if pair.gone {
+        let there = self.rows.delivered(key).await?;
+        if there.as_ref().is_some_and(|there| there.deleted) {
             // It is back: ours goes to it, and not to a second one.
             state.push(self.rows.idmap_row(key, &linked(&next.remote, key, local)));
+        } else if let Some(there) = there.filter(|there| there.hash != 0) {
+            // What was written last is not there any more: written here again, it is no echo.
+            state.push(self.rows.idmap_row(key, &Delivered { hash: 0, ..there }));
         }
         self.rows.feed.keep(Keep { state, audit: audit.collect(), ..Keep::default() }).await?;
         Ok(Some(Applied::Merged { wrote, conflicts: conflicts.len() }))
@@ -319,11 +353,10 @@ impl Sync {
         let found = match found {
             Match::One(id) => {
                 let key = format!("{}/{id}", r4().ty(pulled.ty).name);
-                let there = self.rows.delivered(&key).await?;
-                // Ours is another record there: two of them are one.
-                let is_other = there.as_ref().is_some_and(|there| {
-                    !there.deleted && !there.remote.id.is_empty() && there.remote.id != pulled.remote.id
-                });
+                // Two of them are one, or may be: a creation of ours may have arrived.
+                let in_doubt = |pair: Pair| pair.sent.is_some() && pair.remote.id.is_empty();
+                let is_other =
+                    self.has_another(&key, &pulled.remote).await? || self.rows.pair(&key).await?.is_some_and(in_doubt);
                 if is_other { Match::Unsure } else { Match::One(id) }
             }
             found => found,
@@ -344,13 +377,15 @@ impl Sync {
                     .await?;
                 self.known(pulled, &id, theirs).await
             }
-            Match::Unsure => {
-                let reason = format!("a record of {} may be here already: link or merge them", self.settings.name);
-                let place = format!("{}/{place}", self.settings.name);
-                task::remote(&self.engine, &self.session, "sync-duplicate", &reason, &place).await?;
-                Ok(Applied::Unsure)
-            }
+            Match::Unsure => self.unsure(place).await,
         }
+    }
+
+    async fn unsure(&self, place: &str) -> Result<Applied, Error> {
+        let reason = format!("a record of {} may be here already: link or merge them", self.settings.name);
+        let place = format!("{}/{place}", self.settings.name);
+        task::remote(&self.engine, &self.session, "sync-duplicate", &reason, &place).await?;
+        Ok(Applied::Unsure)
     }
 
     /// The rows come first: delivery must know that it is there before it sees it here.
@@ -381,70 +416,6 @@ impl Sync {
         let reason = format!("a record of {} is not valid as it would be here: correct it there", self.settings.name);
         task::remote(&self.engine, &self.session, "sync-invalid", &reason, &place).await?;
         Ok(Applied::Refused)
-    }
-
-    /// Ours was deleted. Unless theirs has changed since, its deletion is on its way there.
-    async fn deleted_here(
-        &self,
-        pulled: &Pulled,
-        key: &str,
-        pair: &Pair,
-        theirs: &Value,
-        local: &Value,
-    ) -> Result<Applied, Error> {
-        let shown = project(self.settings.kind, pulled.ty, local, local);
-        let conflicts = if shown == pair.base.theirs {
-            Vec::new()
-        } else {
-            let path = r4().ty(pulled.ty).name.to_owned();
-            vec![Conflict { path, ours: None, theirs: Some(local.clone()) }]
-        };
-        if !conflicts.is_empty() {
-            task::conflict(&self.engine, &self.session, &self.settings.name, key, &conflicts).await?;
-        }
-        let base = Base { theirs: shown, ..pair.base.clone() };
-        let next = Pair { base, seen: seen(theirs), ..pair.clone() };
-        self.rows.feed.keep(Keep { state: self.rows.pair_rows(key, &next), ..Keep::default() }).await?;
-        Ok(Applied::Merged { wrote: false, conflicts: conflicts.len() })
-    }
-
-    /// Theirs is gone; the caller holds the lock of `id`.
-    pub(super) async fn gone(&self, ty: TypeId, key: &str, id: &str) -> Result<Applied, Error> {
-        let pair = self.pair(ty, key, &Remote::default()).await?;
-        let current = self.rows.feed.current(ty, id).await?.filter(|current| current.resource.op != Op::Delete);
-        let Some(ours) = current.as_ref().and_then(|current| parse(&current.resource.json)).filter(|_| !pair.gone)
-        else {
-            return Ok(Applied::Gone);
-        };
-        let kind = self.settings.kind;
-        let mut left = ours.clone();
-        let precondition = Precondition::default();
-        if pair.ours_changed(kind, ty, &ours) {
-            // We have changed what they have removed.
-            let conflict = Conflict { path: r4().ty(ty).name.to_owned(), ours: Some(ours.clone()), theirs: None };
-            task::conflict(&self.engine, &self.session, &self.settings.name, key, &[conflict]).await?;
-        } else if self.settings.tombstone == Tombstone::Inactive && r4().ty(ty).element("active").is_some() {
-            left.set("active", false);
-        }
-        // First of all delivery must not bring it back.
-        let there =
-            Delivered { remote: pair.remote.clone(), deleted: true, group: key.to_owned(), ..Delivered::default() };
-        let there = match self.rows.delivered(key).await? {
-            Some(known) => Delivered { deleted: true, hash: 0, ..known },
-            None => there,
-        };
-        let mut state = self.rows.pair_rows(key, &pair.without_them(kind, ty, &left));
-        state.push(self.rows.idmap_row(key, &there));
-        self.rows
-            .feed
-            .keep(Keep { state, audit: vec![self.record("sync-gone", key, None)], ..Keep::default() })
-            .await?;
-        if left != ours {
-            self.engine.update(&self.session, ty, Some(id), left.to_string().as_bytes(), &precondition).await?;
-        } else if self.settings.tombstone == Tombstone::Delete && !pair.ours_changed(kind, ty, &ours) {
-            self.engine.delete(&self.session, ty, Some(id), &precondition).await?;
-        }
-        Ok(Applied::Gone)
     }
 
     /// Says where the content of ours came from.

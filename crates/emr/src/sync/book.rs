@@ -1,6 +1,7 @@
 //! The rows of synchronisation, and those of delivery that it reads and adds to.
 
 use super::pair::Pair;
+use crate::openemr::Mark;
 use delivery::{Delivered, Intent, Remote, State};
 use engine::{Error, Feed, Keep};
 use store::StateChange;
@@ -81,6 +82,14 @@ impl Rows {
         let place = format!("{name}/{}", remote.id);
         let value = Some(id.as_bytes().to_vec());
         (!remote.id.is_empty()).then(|| StateChange { space: self.space("remote"), key: place, value })
+    }
+
+    /// A mark of what we have created there: a sweep that does not meet it looks for it, also when no round has met it before.
+    pub(super) fn mark_row(&self, key: &str, remote: &Remote) -> Option<StateChange> {
+        let (name, _) = key.split_once('/')?;
+        let value = Some(Mark { hash: 0, sweep: 0 }.to_bytes().to_vec());
+        let space = self.space(&format!("mark/{name}"));
+        (!remote.id.is_empty()).then(|| StateChange { space, key: remote.id.clone(), value })
     }
 
     pub(super) fn pair_rows(&self, key: &str, pair: &Pair) -> Vec<StateChange> {

@@ -8,6 +8,7 @@ mod apply;
 mod book;
 mod canonical;
 mod element;
+mod gone;
 mod key;
 mod merge;
 mod overlay;

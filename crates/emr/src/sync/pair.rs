@@ -21,6 +21,8 @@ pub struct Pair {
     pub seen: u64,
     /// It is not there any more; nothing is sent until somebody changes ours.
     pub gone: bool,
+    /// Its deletion was sent: an EMR that cannot delete marks it instead.
+    pub removing: bool,
 }
 
 /// What follows from what they show.
@@ -49,7 +51,7 @@ impl Pair {
     pub fn strangers(remote: Remote) -> Pair {
         let nothing = || Value::Object(Vec::new());
         let base = Base { ours: nothing(), theirs: nothing() };
-        Pair { remote, base, sent: None, version: 0, seen: 0, gone: false }
+        Pair { remote, base, sent: None, version: 0, seen: 0, gone: false, removing: false }
     }
 
     /// Of two with the same content.
@@ -61,17 +63,35 @@ impl Pair {
     /// They show `theirs`, with our references, where we have `ours`.
     pub fn incoming(&self, kind: Kind, ty: TypeId, ours: &Value, theirs: &Value) -> Incoming {
         let shown = project(kind, ty, theirs, theirs);
-        let base = match &self.sent {
-            Some(sent) if shows(&self.base.theirs, &sent.theirs, &shown) => sent,
-            _ => &self.base,
-        };
+        let base = self.base_of(&shown);
         let before = project(kind, ty, ours, theirs);
         let Merged { ours: after, agreed, conflicts, overruled, .. } =
-            merge(ty, base, &before, &shown, &|question| precedence(ty, question));
+            merge(ty, &base, &before, &shown, &|question| precedence(ty, question));
         let changed = (after != before).then(|| overlay(kind, ty, ours, &before, &after)).filter(|new| new != ours);
         let base = Base { ours: agreed, theirs: shown };
-        let next = Pair { base, sent: None, gone: false, ..self.clone() };
+        let next = Pair { base, sent: None, gone: false, removing: false, ..self.clone() };
         Incoming { ours: changed, next, conflicts, overruled }
+    }
+
+    /// What both had last, by whether what was sent shows in what they have now.
+    pub fn base_of(&self, shown: &Value) -> Base {
+        let base = match &self.sent {
+            Some(sent) if shows(&self.base.theirs, &sent.theirs, shown) => sent,
+            _ => &self.base,
+        };
+        // The mark of our own deletion is no change of theirs, should ours have been created again.
+        let is_marked = self.removing && is_withdrawn(shown) && without_status(shown) == without_status(&base.theirs);
+        let mut base = if is_marked { Base { ours: shown.clone(), theirs: shown.clone() } } else { base.clone() };
+        // It is back: the mark of its tombstone goes.
+        if let Some(mark) = base.ours.get("active").filter(|_| self.gone).cloned() {
+            base.theirs.set("active", mark);
+        }
+        base
+    }
+
+    /// Before a deletion leaves.
+    pub fn removing(&self) -> Pair {
+        Pair { removing: true, ..self.clone() }
     }
 
     /// What our changes since the last look ask for; `None`: nothing.
@@ -140,6 +160,24 @@ fn shows(before: &Value, sent: &Value, shown: &Value) -> bool {
     }
 }
 
+/// Whether a record says that it is not valid: all that an EMR without deletions can do.
+pub(super) fn is_withdrawn(record: &Value) -> bool {
+    let verification = record.get("verificationStatus").map_or(&[][..], |concept| concept.list("coding"));
+    record.get("active") == Some(&Value::Bool(false))
+        || matches!(record.str("status"), Some("cancelled" | "entered-in-error" | "inactive"))
+        || verification.iter().any(|coding| coding.str("code") == Some("entered-in-error"))
+}
+
+/// All but what says whether it is valid.
+pub(super) fn without_status(record: &Value) -> Value {
+    let mut rest = record.clone();
+    if let Value::Object(members) = &mut rest {
+        members
+            .retain(|(name, _)| !["active", "clinicalStatus", "status", "verificationStatus"].contains(&name.as_str()));
+    }
+    rest
+}
+
 /// A pair as it is kept: resources as text.
 #[derive(Serialize, Deserialize)]
 struct Row {
@@ -154,6 +192,8 @@ struct Row {
     seen: u64,
     #[serde(default)]
     gone: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    removing: bool,
 }
 
 impl Pair {
@@ -167,6 +207,7 @@ impl Pair {
             version: self.version,
             seen: self.seen,
             gone: self.gone,
+            removing: self.removing,
         };
         // Strings and numbers: nothing that could fail.
         serde_json::to_vec(&row).unwrap_or_default()
@@ -184,7 +225,8 @@ impl Pair {
             None => None,
         };
         let base = Base { ours, theirs };
-        Some(Pair { remote: row.remote, base, sent, version: row.version, seen: row.seen, gone: row.gone })
+        let Row { remote, version, seen, gone, removing, .. } = row;
+        Some(Pair { remote, base, sent, version, seen, gone, removing })
     }
 }
 

@@ -39,7 +39,20 @@ impl<D: Destination + Reader> Synced<D> {
 
     async fn write(&self, item: &Item, calls: &Calls) -> Result<Outcome, Outcome> {
         let Some((ty, id)) = split(&item.key) else { return Ok(self.inner.deliver(item, calls).await) };
-        let Some(remote) = &item.remote else { return self.create(item, ty, id, calls).await };
+        let found;
+        let remote = match (&item.remote, &item.body) {
+            (Some(remote), _) => remote,
+            (None, Some(_)) => return self.create(item, ty, id, calls).await,
+            // It may have been written once: what was changed there since is not removed unseen.
+            (None, None) => match self.probe(item, calls).await {
+                Found::Yes(remote) => {
+                    found = remote;
+                    &found
+                }
+                Found::No | Found::Unknown(_) => return Ok(self.inner.deliver(item, calls).await),
+            },
+        };
+        let item = &Item { remote: Some(remote.clone()), ..item.clone() };
         if remote.id.is_empty() {
             // A form or a document: there is no resource to look at.
             return Ok(self.inner.deliver(item, calls).await);
@@ -56,6 +69,7 @@ impl<D: Destination + Reader> Synced<D> {
         let pair = self.sync.pair(ty, &item.key, remote).await.map_err(ours)?;
         if pair.seen != seen(&theirs) || pair.sent.is_some() {
             let pulled = Pulled { ty, remote: remote.clone(), resource: Some(theirs.clone()) };
+            self.keep(&item.key, &Pair { remote: remote.clone(), ..pair }).await?;
             match self.sync.known(&pulled, id, &theirs).await.map_err(ours)? {
                 Applied::Waits(_) => return Err(again("it refers to a record that is still to be pulled")),
                 Applied::Refused => {
@@ -68,6 +82,8 @@ impl<D: Destination + Reader> Synced<D> {
             }
         }
         if item.body.is_none() {
+            let pair = self.sync.pair(ty, &item.key, remote).await.map_err(ours)?;
+            self.keep(&item.key, &pair.removing()).await?;
             return Ok(self.inner.deliver(item, calls).await);
         }
         self.update(item, ty, id, calls).await
@@ -126,24 +142,28 @@ impl<D: Destination + Reader> Synced<D> {
             let _lock = self.sync.lock(id).await;
             self.sync.rows.delivered(&item.key).await.map_err(ours)?
         };
-        if item.body.is_some() && linked.is_some_and(|there| !there.deleted) {
+        if linked.is_some_and(|there| !there.deleted) {
             return Err(again("it has been found there meanwhile"));
         }
+        let current = self.sync.rows.feed.current(ty, id).await.map_err(ours)?;
+        let current = current.filter(|current| current.resource.version == item.version);
+        let content = current.and_then(|current| parse(&current.resource.json));
+        let content = content.ok_or_else(|| again("ours has changed meanwhile"))?;
+        let Pair { base, .. } = Pair::twins(Remote::default(), self.sync.settings.kind, ty, &content);
+        // Should its outcome stay unknown, ours may have changed again before it is found there.
+        let sending = Pair { sent: Some(base), version: item.version, ..Pair::strangers(Remote::default()) };
+        self.keep(&item.key, &sending).await?;
         let outcome = self.inner.deliver(item, calls).await;
-        if let (Outcome::Done(remote), true) = (&outcome, item.body.is_some()) {
-            let current = self.sync.rows.feed.current(ty, id).await.map_err(ours)?;
-            let current = current.filter(|current| current.resource.version == item.version);
-            // Otherwise the base follows from delivery's row and the log.
-            if let Some(content) = current.and_then(|current| parse(&current.resource.json)) {
-                let pair = Pair::twins(remote.clone(), self.sync.settings.kind, ty, &content);
-                self.keep(&item.key, &Pair { version: item.version, ..pair }).await?;
-            }
+        if let Outcome::Done(remote) = &outcome {
+            self.keep(&item.key, &sending.arrived(remote.clone())).await?;
         }
         Ok(outcome)
     }
 
+    /// The pull looks at it anew: what it met last may come back after what was seen or written here.
     async fn keep(&self, key: &str, pair: &Pair) -> Result<(), Outcome> {
-        let state = self.sync.rows.pair_rows(key, pair);
+        let mut state = self.sync.rows.pair_rows(key, pair);
+        state.extend(self.sync.rows.mark_row(key, &pair.remote));
         self.sync.rows.feed.keep(Keep { state, ..Keep::default() }).await.map_err(ours)
     }
 }
@@ -158,7 +178,8 @@ impl<D: Destination + Reader> Destination for Synced<D> {
             let found = self.inner.probe(item, calls).await;
             let Found::Yes(remote) = &found else { return found };
             // The way back is there before delivery is done with it: a pull must not take it for a new one.
-            let state = self.sync.rows.remote_row(&item.key, remote).into_iter().collect();
+            let rows = [self.sync.rows.remote_row(&item.key, remote), self.sync.rows.mark_row(&item.key, remote)];
+            let state = rows.into_iter().flatten().collect();
             match self.sync.rows.feed.keep(Keep { state, ..Keep::default() }).await {
                 Ok(()) => found,
                 Err(error) => Found::Unknown(Problem::new(error.status, "what was found cannot be noted")),

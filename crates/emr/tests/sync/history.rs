@@ -4,11 +4,11 @@
 //! `WEIR_SYNC_HISTORIES` sets how many (200; the proof runs 10,000).
 
 use delivery::Remote;
-use emr::sync::{Base, Kind, Pair, canonical, merge, project};
+use emr::sync::{Base, Kind, Pair, canonical, project};
 use fhir::defs::{TypeId, r4};
 use fhir::json::Value;
 use proptest::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Clone, Copy, Debug)]
 enum Side {
@@ -203,9 +203,28 @@ fn change(resource: &Value, element: &str, one: &Value) -> Value {
 fn differences(world: &World) -> Vec<String> {
     let ours = project(world.kind, world.ty, &world.here, &world.there);
     let theirs = project(world.kind, world.ty, &world.there, &world.there);
-    let nothing = Base { ours: Value::Object(Vec::new()), theirs: Value::Object(Vec::new()) };
-    let merged = merge(world.ty, &nothing, &ours, &theirs, &|_| emr::sync::Winner::Nobody);
-    merged.conflicts.into_iter().map(|conflict| conflict.path).collect()
+    differing(world.ty, &ours, &theirs)
+}
+
+/// The elements in which two resources differ.
+pub(crate) fn differences_of(ty: TypeId, ours: &Value, theirs: &Value) -> Vec<String> {
+    differing(ty, &project(Kind::Fhir, ty, ours, theirs), &project(Kind::Fhir, ty, theirs, theirs))
+}
+
+/// Each side keeps its own order in lists.
+fn differing(ty: TypeId, ours: &Value, theirs: &Value) -> Vec<String> {
+    let sorted = |resource: &Value, name: &str| {
+        let mut texts: Vec<String> = resource.list(name).iter().map(Value::to_string).collect();
+        texts.sort_unstable();
+        (texts.is_empty().then(|| resource.get(name).cloned()), texts)
+    };
+    let members = |resource: &Value| match resource {
+        Value::Object(members) => members.iter().map(|(name, _)| name.clone()).collect(),
+        _ => Vec::new(),
+    };
+    let names: BTreeSet<String> = [members(ours), members(theirs)].concat().into_iter().collect();
+    let differ = names.into_iter().filter(|name| sorted(ours, name) != sorted(theirs, name));
+    differ.map(|name| format!("{}.{name}", r4().ty(ty).name)).collect()
 }
 
 fn histories() -> u32 {
