@@ -28,6 +28,7 @@ pub(crate) fn run(options: &Options, stores: &mut Stores, report: &mut Report) -
     let bench = Bench { options, dir: &dir, sink: &sink };
     let server = bench.phase("all patients ready", 1, report)?;
     drop(server);
+    eprintln!("  {} patients are refused", flood.refused());
     // As many at a time as make the refusals soon known.
     let server = bench.start(8)?;
     bench.until_refused(flood.refused())?;
@@ -64,6 +65,7 @@ impl Bench<'_> {
 
     /// Kills nothing: starts the server on what an earlier one, killed, has left, and measures for a while.
     fn phase(&self, name: &str, concurrency: usize, report: &mut Report) -> Result<Server> {
+        eprintln!("  {name}");
         self.sink.arrivals().clear();
         let started = Instant::now();
         let server = self.start(concurrency)?;

@@ -69,7 +69,8 @@ impl Flood {
     fn write(self, at: u64) -> Result<Write> {
         let (name, id, rest) = self.change(at);
         let start = format!(r#"{{"resourceType":"{name}","id":"{id}","#);
-        let splice = Splice::NoMeta(u32::try_from(start.len())?);
+        // Right behind the id, before its comma.
+        let splice = Splice::NoMeta(u32::try_from(start.len() - 1)?);
         let body = (start + &rest).into_bytes();
         let ty = r4().resource_by_name(name).context("a type of R4")?;
         let document = Document::parse(&body, &Limits::default())?;

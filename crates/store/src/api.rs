@@ -72,7 +72,7 @@ pub struct Write {
 /// Where `versionId` and `lastUpdated` are put into a body: a byte offset and what stands there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Splice {
-    /// No `meta`: insert `"meta":{…},` (or `,"meta":{…}` as the last member) at the offset, which is after a comma or `{`.
+    /// No `meta`: insert `,"meta":{…}` at the offset, which is right after a member's value.
     NoMeta(u32),
     /// `"meta":{}`: insert members after its brace.
     EmptyMeta(u32),

@@ -13,11 +13,14 @@ const DESTINATIONS: usize = 50;
 const PATIENTS: usize = 100;
 const EVERY: Duration = Duration::from_millis(300);
 
+/// The resources that arrived at a destination, and when.
+type Arrivals = Arc<Mutex<Vec<(String, Instant)>>>;
+
 /// Answers after a while, or never.
 #[derive(Debug)]
 struct Peer {
     hangs: bool,
-    arrivals: Arc<Mutex<Vec<(String, Instant)>>>,
+    arrivals: Arrivals,
 }
 
 impl Destination for Peer {
@@ -52,7 +55,7 @@ pub(crate) fn delays(last_hangs: bool, seed: u64) -> Vec<Duration> {
     runtime.block_on(async {
         let clock = Arc::new(ManualClock::new(1_767_225_600_000_000));
         let book = MemoryBook::new(clock.clone(), seed);
-        let arrivals: Vec<Arc<Mutex<Vec<(String, Instant)>>>> = (0..DESTINATIONS).map(|_| Arc::default()).collect();
+        let arrivals: Vec<Arrivals> = (0..DESTINATIONS).map(|_| Arc::default()).collect();
         for (at, arrivals) in arrivals.iter().enumerate() {
             let types = vec![r4().resource_by_name("Patient").unwrap()];
             let rules = Rules(vec![Rule { types, filter: None, priority: 100 }]);
