@@ -216,6 +216,10 @@ impl SyncCheck {
     async fn is_echo(&self, item: &Item) -> Result<bool, engine::Error> {
         let (Some(sync), Some((ty, id))) = (&self.sync, split(&item.key)) else { return Ok(false) };
         let Some(pair) = sync.rows.pair(&item.key).await? else { return Ok(false) };
+        if item.remote.is_none() && !pair.gone {
+            // We have deleted it there and created it here again: it is not there, whatever it had.
+            return Ok(false);
+        }
         let current = sync.rows.feed.current(ty, id).await?;
         let local = current.and_then(|current| parse(&current.resource.json));
         Ok(local.is_some_and(|local| pair.outgoing(sync.settings.kind, ty, &local).is_none()))
