@@ -1,23 +1,21 @@
 // The operator's pages in Chromium, over a real server that needs a token and delivers to a small EMR: narrow and wide, with and
 // without JavaScript, by the rules of axe; pause, edit and replay as an operator does it.
-import { spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createRequire } from "node:module";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
+import { isAccessible } from "./accessible.mjs";
 import { startEmr } from "./emr.mjs";
 import { equal } from "./expect.mjs";
+import { startWeir } from "./server.mjs";
 
-const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-const WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
 const widths = [320, 1280];
 const TOKEN = "a-token-of-the-browser-test";
 const REFUSED = ["refused-1", "refused-2", "refused-3"];
 
 const emr = await startEmr();
 const dir = mkdtempSync(join(tmpdir(), "weir-ops-"));
-const weir = await startWeir();
+const weir = await startWeir(config());
 // A check that fails ends the process at once.
 process.on("exit", () => {
   weir.child.kill("SIGKILL");
@@ -25,8 +23,7 @@ process.on("exit", () => {
 });
 const browser = await chromium.launch({ executablePath: process.env.WEIR_CHROMIUM, args: ["--no-sandbox"] });
 
-/** Waits for the line that names the address. */
-function startWeir() {
+function config() {
   writeFileSync(join(dir, "token"), TOKEN);
   writeFileSync(
     join(dir, "weir.toml"),
@@ -34,17 +31,7 @@ function startWeir() {
       `store.master_key_file = "${dir}/key"\nlog.level = "warn"\n` +
       `[[destination]]\nname = "clinic-emr"\nurl = "${emr.url}"\nmode = "put"\nper_second = 10\n`,
   );
-  const child = spawn(process.env.WEIR_BIN, ["--config", join(dir, "weir.toml"), "serve"], { stdio: ["ignore", "ignore", "pipe"] });
-  const ended = new Promise((done) => child.on("exit", done));
-  return new Promise((done, failed) => {
-    let said = "";
-    child.stderr.on("data", (chunk) => {
-      said += chunk;
-      const found = said.match(/serves FHIR R4 at (http:\/\/[0-9.:]+)\/fhir/);
-      if (found) done({ base: found[1], child, ended });
-    });
-    ended.then(() => failed(new Error(`weir ended early: ${said}`)));
-  });
+  return join(dir, "weir.toml");
 }
 
 const headers = { authorization: `Bearer ${TOKEN}`, "content-type": "application/fhir+json" };
@@ -83,16 +70,6 @@ async function open(path, width, options = {}) {
   const answer = await page.goto(weir.base + path);
   equal(`${path} loads at ${width} px`, 200, answer.status());
   return { page, wrong, close: () => context.close() };
-}
-
-async function isAccessible(page, what) {
-  const { scroll, shown } = await page.evaluate(() => ({ scroll: document.documentElement.scrollWidth, shown: innerWidth }));
-  equal(`${what}: no horizontal scrolling`, true, scroll <= shown);
-  await page.evaluate(axe);
-  const found = await page.evaluate((tags) => axe.run({ runOnly: tags }), WCAG);
-  const broken = found.violations.map((rule) => `${rule.id}: ${rule.nodes.map((node) => node.target).join(", ")}`);
-  equal(`${what}: axe finds no violation`, [], broken);
-  equal(`${what}: axe checked contrast and landmarks`, true, ["color-contrast", "region"].every((id) => found.passes.some((rule) => rule.id === id)));
 }
 
 const live = (page, part) => page.locator(`[data-live="default/clinic-emr/${part}"]`);
