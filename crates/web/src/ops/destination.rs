@@ -40,6 +40,7 @@ pub(super) async fn show(
         p { a href="/ops" { "All destinations" } }
         h1 { (name) }
         (notice(&done))
+        (ops.alerts(&tenant, &name))
         p.aside { "Kind: " (status.kind) ". Tenant: " (tenant) "." }
         (page::live(&events, &words::instant(now_us, now_us)))
         (card::card(&tenant, &status, &ops.samples(&tenant, &status, now_us)))

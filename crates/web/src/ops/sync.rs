@@ -224,11 +224,18 @@ impl Ops {
         self.note(session, of, &format!("$sync-{}", course.word()), vec![String::new()]).await
     }
 
+    /// Alerts that hold now.
+    pub(super) fn alerts(&self, tenant: &str, name: &str) -> Markup {
+        let alerts = self.roster.get(tenant, name).map_or_else(Vec::new, |watched| watched.witness.alerts());
+        html! {
+            @if !alerts.is_empty() { div.notice.bad role="status" { @for alert in alerts { p { "Alert: " (alert.text()) "." } } } }
+        }
+    }
+
     /// What the page says of synchronisation; nothing when there is none.
     pub(super) fn synchronisation(&self, tenant: &str, name: &str, path: &str, now_us: i64) -> Markup {
         let Some(watched) = self.roster.get(tenant, name) else { return html! {} };
         html! {
-            (alerts(&watched))
             @if let Some(follower) = &watched.follower { @let state = follower.state();
                 h2 #sync { "Synchronisation" }
                 p {
@@ -241,7 +248,7 @@ impl Ops {
                 }
                 table.stack role="table" {
                     caption { "The last look for changes and the last look at everything, as of " (words::instant(now_us, now_us)) "." }
-                    (destination::head(&["What", "Ended", "New here", "Changed here", "Gone there", "For people", "Result"]))
+                    (destination::head(&["What", "What came of it", "Ended", "Result"]))
                     tbody role="rowgroup" {
                         (row("Changes", state.last_round.as_ref(), now_us))
                         (row("Everything", state.last_sweep.as_ref(), now_us))
@@ -254,27 +261,33 @@ impl Ops {
     }
 }
 
-fn alerts(watched: &Watched) -> Markup {
-    let alerts = watched.witness.alerts();
-    html! {
-        @if !alerts.is_empty() { div.notice role="status" { @for alert in alerts { p { "Alert: " (alert.text()) "." } } } }
-    }
-}
-
 fn row(what: &str, run: Option<&Run>, now_us: i64) -> Markup {
     let label = destination::label;
     html! { tr role="row" {
         td role="cell" { (label("What")) (what) }
-        @if let Some(run) = run {
-            td role="cell" { (label("Ended")) (words::instant(run.ended_us, now_us)) }
-            td role="cell" { (label("New here")) (words::grouped(run.report.created)) }
-            td role="cell" { (label("Changed here")) (words::grouped(run.report.updated)) }
-            td role="cell" { (label("Gone there")) (words::grouped(run.report.removed)) }
-            td role="cell" { (label("For people")) (words::grouped(run.report.conflicts + run.report.unsure + run.report.refused)) }
-            td role="cell" { (label("Result")) @match &run.problem { Some(problem) => { (problem) ". It goes on where it stopped." } None => { "Done." } } }
-        } @else {
-            td role="cell" { (label("Ended")) "Not yet" }
-            @for name in ["New here", "Changed here", "Gone there", "For people", "Result"] { td role="cell" { (label(name)) "–" } }
+        @match run {
+            Some(run) => {
+                td role="cell" { (label("What came of it")) (records(&run.report)) }
+                td role="cell" { (label("Ended")) (words::instant(run.ended_us, now_us)) }
+                td role="cell" { (label("Result")) @match &run.problem { Some(problem) => { (problem) ". It goes on where it stopped." } None => { "Done." } } }
+            }
+            None => {
+                td role="cell" { (label("What came of it")) "-" }
+                td role="cell" { (label("Ended")) "not yet" }
+                td role="cell" { (label("Result")) "-" }
+            }
         }
     } }
+}
+
+fn records(report: &Report) -> String {
+    let asked = report.conflicts + report.unsure + report.refused;
+    let words = |number: u64| words::grouped(number);
+    format!(
+        "{} new here, {} changed here, {} gone there, {} for people to decide",
+        words(report.created),
+        words(report.updated),
+        words(report.removed),
+        words(asked)
+    )
 }

@@ -72,13 +72,18 @@ pub struct Step {
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum PullError {
     /// Passes; `after` is what OpenEMR asked for.
-    #[error("OpenEMR could not be read: {} {}", .problem.status, .problem.text)]
+    #[error("OpenEMR could not be read: {}", answered(.problem))]
     Failed { problem: Problem, after: Option<Duration> },
     /// The dispatcher ends.
     #[error("stopped")]
     Ending,
     #[error(transparent)]
     Known(#[from] KnownError),
+}
+
+/// A problem in words; without an answer there is no status.
+fn answered(problem: &Problem) -> String {
+    if problem.status == 0 { problem.text.clone() } else { format!("{} {}", problem.status, problem.text) }
 }
 
 impl From<SearchError> for PullError {
