@@ -19,9 +19,10 @@ cargo xtask COMMAND
   check                          format, lints, layer rule, links of the docs, rustdoc, file sizes
   test                           all tests of the workspace
   defs [--from DIR] [--check]    distil the FHIR definitions (needs npm), or compare with the checked-in table
-  sim crash|dispatcher|delivery|pull|sync
+  sim crash|dispatcher|delivery|gnu-health|pull|sync
                                  what CI breaks at random, with many more rounds: kills while the server is written to,
                                  histories of the dispatcher in virtual time, kills while it delivers to a failing EMR,
+                                 or to a real GNU Health (scripts/gnu-health start),
                                  50,000 patients pulled from a simulated OpenEMR, histories of edits on both sides
   bench NAME.. [--quick] [--json]  measure weir against its targets; without a name it lists its options
   docs                           write the generated parts of docs/reference

@@ -7,6 +7,7 @@ const USAGE: &str = "\
 usage: cargo xtask sim crash [--rounds N] [--seed S]
        cargo xtask sim dispatcher [--seeds N | --seed S]
        cargo xtask sim delivery [--kills N] [--writes N] [--rate N] [--seed S]
+       cargo xtask sim gnu-health [--records N] [--kills N] [--rate N] [--seed S]
        cargo xtask sim pull [--patients N]
        cargo xtask sim sync [--histories N] [--seed S]";
 
@@ -47,6 +48,18 @@ fn sim(name: &str) -> Option<Sim> {
                 ("--writes", "WEIR_DELIVERY_WRITES", Some("100000")),
                 ("--rate", "WEIR_DELIVERY_RATE", None),
                 ("--seed", "WEIR_DELIVERY_SEED", None),
+            ],
+        },
+        "gnu-health" => Sim {
+            package: "weir",
+            test: "gnu_health",
+            filter: Some("--ignored"),
+            release: false,
+            settings: &[
+                ("--records", "WEIR_GNU_HEALTH_RECORDS", Some("2000")),
+                ("--kills", "WEIR_GNU_HEALTH_KILLS", Some("100")),
+                ("--rate", "WEIR_GNU_HEALTH_RATE", None),
+                ("--seed", "WEIR_GNU_HEALTH_SEED", None),
             ],
         },
         "pull" => Sim {

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod fhir_server;
+pub mod gnu_health;
 mod http;
 pub mod openemr;
 mod outcome;
@@ -12,6 +13,7 @@ mod turns;
 
 pub use alerts::{Alert, Called, Watch, Witness};
 pub use fhir_server::{FhirServer, Mode};
+pub use gnu_health::GnuHealth;
 pub use http::{Answer, Auth, Client, Http, Lost, client};
 pub use openemr::OpenEmr;
 pub use roster::{Roster, Watched};

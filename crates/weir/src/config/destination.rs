@@ -40,6 +40,7 @@ pub(crate) struct Destination {
     pub(crate) quiesce_s: u64,
     pub(crate) deadline_days: u64,
     pub(crate) openemr: OpenEmr,
+    pub(crate) gnu_health: GnuHealth,
     pub(crate) sync: Sync,
 }
 
@@ -99,6 +100,16 @@ pub(crate) struct OpenEmr {
     pub(crate) sender: String,
 }
 
+/// `[destination.gnu_health]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct GnuHealth {
+    pub(crate) database: String,
+    pub(crate) login: String,
+    pub(crate) password_file: PathBuf,
+    pub(crate) country: String,
+}
+
 /// Reads the tables, each over the defaults. `name` and `text` are those of the file, for errors.
 pub(crate) fn parse(name: &str, text: &str, tables: Vec<toml::Value>) -> Result<Vec<Destination>> {
     let template: toml::Table = TEMPLATE.parse().context("the built-in destination is TOML")?;
@@ -142,9 +153,10 @@ impl Destination {
     pub(crate) fn spec(&self, last_seq: u64) -> Result<Spec> {
         let valid = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         ensure!(!self.name.is_empty() && self.name.bytes().all(valid), "name must be of a-z, 0-9 and -");
-        ensure!(matches!(self.kind.as_str(), "fhir" | "openemr"), "kind must be fhir or openemr");
         let no_id = self.concept_maps.iter().find(|id| !fhir::index::is_id(id));
         ensure!(no_id.is_none(), "concept_maps: {} is not the id of a ConceptMap", no_id.map_or("", String::as_str));
+        let known = matches!(self.kind.as_str(), "fhir" | "openemr" | "gnu-health");
+        ensure!(known, "kind must be fhir, openemr or gnu-health");
         self.mode()?;
         self.zone()?;
         ensure!(!self.sync.enabled || self.kind == "openemr", "sync needs kind = \"openemr\"");
@@ -306,6 +318,7 @@ mod tests {
             ("windows = [\"22:00-05:00 Mars\"]\n", "unknown time zone Mars"),
             ("filter = \"a =\"\n", "filter: "),
             ("mode = \"post\"\n", "mode must be"),
+            ("kind = \"tryton\"\n", "kind must be fhir, openemr or gnu-health"),
             ("start = \"soon\"\n", "start must be"),
             (
                 "[destination.openemr]\nsiet = \"x\"\n",

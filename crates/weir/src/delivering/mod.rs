@@ -1,5 +1,6 @@
 //! The dispatchers of all configured destinations, from start to stop.
 
+mod gnu_health;
 mod openemr;
 mod sync;
 
@@ -99,6 +100,10 @@ async fn side(destination: &Destination, engine: &Engine, session: &Session, wit
         let check = Arc::new(SyncCheck::new(Some(sync.clone()), quality));
         let connector = Arc::new(Synced::new(connector, sync));
         return Ok(Side { connector, check, follower: Some(Arc::new(follower)) });
+    }
+    if destination.kind == "gnu-health" {
+        let connector = Arc::new(gnu_health::connector(destination, client, quiesce)?);
+        return Ok(Side { connector, check: None, follower: None });
     }
     let auth = match destination.token_file.as_os_str().is_empty() {
         true => Auth::None,
