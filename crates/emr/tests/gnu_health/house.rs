@@ -72,7 +72,9 @@ impl House {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(30), settled).await.expect("everything is delivered in time");
+        let settled = tokio::time::timeout(Duration::from_secs(30), settled).await;
+        let calls = || self.double.inside(|inside| inside.calls.clone());
+        assert!(settled.is_ok(), "not delivered in time: {:?}, {:?}", self.handle.status(), calls());
     }
 
     /// Why a resource was given up, or has to be tried again.

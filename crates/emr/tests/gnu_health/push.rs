@@ -59,7 +59,8 @@ async fn a_patient_is_a_party_and_a_patient() {
     });
     let mut changed = ada();
     changed["name"][0]["family"] = "Okafor".into();
-    changed["telecom"][1] = json!({ "system": "email", "value": "ada@example.org" });
+    let email = json!({ "system": "email", "value": "ada@example.org" });
+    changed["telecom"].as_array_mut().unwrap().push(email);
     house.put("Patient/p1", changed).await;
     let party = house.double.only("party.party");
     assert_eq!(party["lastname"], "Okafor");

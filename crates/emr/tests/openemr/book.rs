@@ -71,7 +71,9 @@ impl Inside {
     }
 
     fn intents(&self) -> impl Iterator<Item = Intent> {
-        let rows = self.state.iter().filter(|((space, _), _)| space.ends_with("/intent"));
+        // Those behind or at a head that waits for long lie in the line of their group.
+        let is_intent = |space: &str| space.ends_with("/intent") || space.ends_with("/line");
+        let rows = self.state.iter().filter(move |((space, _), _)| is_intent(space));
         rows.map(|(_, row)| serde_json::from_slice(row).unwrap())
     }
 }
