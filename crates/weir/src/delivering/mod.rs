@@ -101,17 +101,18 @@ async fn side(destination: &Destination, engine: &Engine, session: &Session, wit
         let connector = Arc::new(Synced::new(connector, sync));
         return Ok(Side { connector, check, follower: Some(Arc::new(follower)) });
     }
-    if destination.kind == "gnu-health" {
+    let connector: Arc<dyn delivery::Destination> = if destination.kind == "gnu-health" {
         let connector = Arc::new(gnu_health::connector(destination, client, quiesce)?);
-        return Ok(Side { connector, check: None, follower: None });
-    }
-    let auth = match destination.token_file.as_os_str().is_empty() {
-        true => Auth::None,
-        false => Auth::Bearer(secret(&destination.token_file)?),
+        Arc::new(Translated::new(connector, maps.clone()))
+    } else {
+        let auth = match destination.token_file.as_os_str().is_empty() {
+            true => Auth::None,
+            false => Auth::Bearer(secret(&destination.token_file)?),
+        };
+        let http = Http::new(client, &destination.url, auth);
+        let connector = Arc::new(FhirServer::new(http, destination.mode()?, quiesce));
+        Arc::new(Translated::new(connector, maps.clone()))
     };
-    let http = Http::new(client, &destination.url, auth);
-    let connector = Arc::new(FhirServer::new(http, destination.mode()?, quiesce));
-    let connector = Arc::new(Translated::new(connector, maps.clone()));
     let quality = Quality { kind: Kind::Fhir, maps: Some(maps) };
     Ok(Side { connector, check: Arc::new(SyncCheck::new(None, quality)), follower: None })
 }
