@@ -48,7 +48,7 @@ struct Receiver {
 #[derive(Debug)]
 enum Way {
     Webhook { client: reqwest::Client, url: String, token: Option<Secret> },
-    Mail { transport: AsyncSmtpTransport<Tokio1Executor>, from: Mailbox, to: Vec<Mailbox> },
+    Mail { transport: Box<AsyncSmtpTransport<Tokio1Executor>>, from: Mailbox, to: Vec<Mailbox> },
 }
 
 impl Alerting {
@@ -145,7 +145,7 @@ fn mail(alerts: &Alerts) -> Result<Way> {
     let mailbox = |text: &String| text.parse::<Mailbox>().with_context(|| format!("{text} is no mail address"));
     ensure!(!alerts.mail_to.is_empty(), "alerts.mail_to is empty");
     Ok(Way::Mail {
-        transport: transport.build(),
+        transport: Box::new(transport.build()),
         from: mailbox(&alerts.mail_from).context("alerts.mail_from")?,
         to: alerts.mail_to.iter().map(mailbox).collect::<Result<_>>().context("alerts.mail_to")?,
     })
