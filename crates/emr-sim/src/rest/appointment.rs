@@ -117,6 +117,10 @@ fn state(status: &str) -> &'static str {
 /// A row as the lists show it. What staff changed on the screens shows here too.
 fn shown(call: &Call<'_>, record: &Record) -> Value {
     let mut row = if record.row.is_object() { record.row.clone() } else { json!({}) };
+    // A column of the table: there whoever made the row.
+    if row["pc_website"].is_null() {
+        row["pc_website"] = json!("");
+    }
     row["pc_eid"] = json!(record.number);
     row["pc_uuid"] = json!(record.id);
     row["puuid"] = json!(record.patient);

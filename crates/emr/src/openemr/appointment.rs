@@ -87,14 +87,26 @@ pub(super) async fn look(push: &Push<'_>, body: Option<&Value>) -> Looked {
     Ok(ours.last().and_then(|row| of(row, &subject)))
 }
 
-/// The patient's appointments with our key.
+/// The number of an appointment with this FHIR id.
+pub(super) async fn number(push: &Push<'_>, subject: &Subject, uuid: &str) -> Written<Option<(&'static str, String)>> {
+    let rows = push.rows(&format!("/patient/{}/appointment", subject.pid)).await?;
+    let row = rows.iter().find(|row| scalar(row, "pc_uuid").as_deref() == Some(uuid));
+    let number = row.and_then(|row| scalar(row, "pc_eid"));
+    number
+        .map(|number| Some((NUMBER, number)))
+        .ok_or_else(|| push.refuse("the calendar does not show this appointment"))
+}
+
+/// The patient's appointments with our key, and the one that was made there.
 async fn ours(push: &Push<'_>, subject: &Subject) -> Written<Vec<Value>> {
+    let known = push.item.remote.as_ref().and_then(|there| more(there, NUMBER));
     let mut rows = push.rows(&format!("/patient/{}/appointment", subject.pid)).await?;
     if rows.iter().any(|row| row.get("pc_website").is_none()) {
         let problem = Problem::new(0, "the list of appointments does not show pc_website");
         return Err(Outcome::Retry { problem, after: None });
     }
-    rows.retain(|row| scalar(row, "pc_website").as_deref() == Some(push.key()));
+    let is_known = |row: &Value| known.is_some() && scalar(row, "pc_eid").as_deref() == known;
+    rows.retain(|row| is_known(row) || scalar(row, "pc_website").as_deref() == Some(push.key()));
     Ok(rows)
 }
 

@@ -35,7 +35,9 @@ pub(super) async fn write(push: &Push<'_>, body: &Value) -> Written<Remote> {
         upload(push, &subject, &file).await?;
     }
     tell(push, &subject, "was recorded").await?;
-    Ok(remote("", &[(FILE, &file.name)], &subject))
+    // A record that was made there keeps its id.
+    let id = push.item.remote.as_ref().map_or("", |there| there.id.as_str());
+    Ok(remote(id, &[(FILE, &file.name)], &subject))
 }
 
 /// Nothing there can be deleted: a document and a message say that the record does not hold any more.

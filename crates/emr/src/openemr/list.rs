@@ -86,6 +86,19 @@ impl List {
         Ok(Remote::default())
     }
 
+    /// The number of the row with this FHIR id.
+    pub(super) async fn number(
+        self,
+        push: &Push<'_>,
+        subject: &Subject,
+        uuid: &str,
+    ) -> Written<Option<(&'static str, String)>> {
+        let rows = push.rows(&self.path(subject)).await?;
+        let row = rows.iter().find(|row| scalar(row, "uuid").as_deref() == Some(uuid));
+        let number = row.and_then(|row| scalar(row, "id"));
+        number.map(|number| Some((NUMBER, number))).ok_or_else(|| push.refuse("the list does not show its number"))
+    }
+
     pub(super) async fn look(self, push: &Push<'_>, body: Option<&Value>, entry: Option<Entry<'_>>) -> Looked {
         let (body, entry) =
             body.zip(entry).ok_or_else(|| Problem::new(0, "without its content it cannot be looked for"))?;

@@ -1,7 +1,7 @@
 //! MedicationRequest and MedicationStatement: the list of medications, by its older endpoint.
 
 use super::list::{Entry, List, elsewhere};
-use super::push::{Looked, Push, Written, problem_of};
+use super::push::{Looked, Push, Subject, Written, problem_of};
 use ::fhir::json::Value;
 use delivery::Remote;
 
@@ -17,6 +17,11 @@ fn entry<'a>(push: &Push<'_>, body: &'a Value) -> Written<Entry<'a>> {
     let concept = body.get("medicationCodeableConcept").ok_or_else(|| elsewhere(push))?;
     let ended = matches!(body.str("status"), Some("stopped" | "completed" | "cancelled" | "not-taken"));
     Ok(Entry { concept: Some(concept), ended })
+}
+
+/// The number of a record with this FHIR id.
+pub(super) async fn number(push: &Push<'_>, subject: &Subject, uuid: &str) -> Written<Option<(&'static str, String)>> {
+    MEDICATIONS.number(push, subject, uuid).await
 }
 
 pub(super) async fn write(push: &Push<'_>, body: &Value) -> Written<Remote> {

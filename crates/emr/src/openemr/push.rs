@@ -50,6 +50,44 @@ enum Family {
 
 impl Push<'_> {
     pub(super) async fn deliver(&self) -> Outcome {
+        match self.born_there().await {
+            Ok(Some(remote)) => {
+                let item = Item { remote: Some(remote), ..self.item.clone() };
+                Push { item: &item, ..*self }.deliver_known().await
+            }
+            Ok(None) => self.deliver_known().await,
+            Err(outcome) => outcome,
+        }
+    }
+
+    /// The numbers of a record of the REST API that was made there: a pull has told its FHIR id only.
+    async fn born_there(&self) -> Written<Option<Remote>> {
+        let name = self.item.name.as_str();
+        let Some(there) = self.item.remote.as_ref().filter(|there| !there.id.is_empty()) else { return Ok(None) };
+        let is_known = more(there, PATIENT_PID).is_some() || more(there, document::FILE).is_some();
+        if is_known || name == "Observation" || self.plan.way(name) != Way::Rest {
+            return Ok(None);
+        }
+        let uuid = match self.item.body.as_ref().and_then(patient_of) {
+            Some(uuid) => uuid.to_owned(),
+            None => {
+                let shown = super::search::read(self.emr, self.turns, name, &there.id).await;
+                let shown = shown.map_err(super::search::SearchError::outcome)?;
+                let Some(shown) = shown else { return Ok(None) };
+                patient_of(&shown).ok_or_else(|| self.no_patient())?.to_owned()
+            }
+        };
+        let subject = Subject { pid: self.pid(&uuid).await?, uuid };
+        let number = match name {
+            "Appointment" => appointment::number(self, &subject, &there.id).await?,
+            "MedicationRequest" | "MedicationStatement" => medication::number(self, &subject, &there.id).await?,
+            _ => None,
+        };
+        let numbers: Vec<(&str, &str)> = number.iter().map(|(name, number)| (*name, number.as_str())).collect();
+        Ok(Some(remote(&there.id, &numbers, &subject)))
+    }
+
+    async fn deliver_known(&self) -> Outcome {
         let taken_back = self.item.remote.as_ref().is_some_and(|remote| *remote == Remote::default());
         let done = if taken_back { self.deliver_again().await } else { self.write_or_remove().await };
         match done {
@@ -171,7 +209,9 @@ impl Push<'_> {
     /// Vital signs have columns, inside an encounter; any other observation goes as a document.
     fn is_vital(&self) -> bool {
         let Some(body) = &self.item.body else { return false };
-        vital::is_one(body) && encounter_of(body).is_some()
+        // One that was made there is a column of a form whose number nobody tells: the staff is asked to change it.
+        let is_born_there = self.item.remote.as_ref().is_some_and(|there| !there.id.is_empty());
+        vital::is_one(body) && encounter_of(body).is_some() && !is_born_there
     }
 
     /// The number of the encounter that a resource of this patient refers to.

@@ -12,7 +12,8 @@ pub enum Kind {
     OpenEmr,
 }
 
-/// What OpenEMR writes of each type. Types that are not here it only shows.
+/// What OpenEMR writes of each type and shows again: what it takes without showing it, such as an end, would look as if staff had removed it.
+/// Types that are not here it only shows.
 const OPENEMR: [(&str, &[&str]); 9] = [
     ("Patient", &["identifier", "name", "telecom", "gender", "birthDate", "address", "generalPractitioner"]),
     ("Practitioner", &["identifier", "name", "telecom", "address"]),
@@ -20,8 +21,8 @@ const OPENEMR: [(&str, &[&str]); 9] = [
     ("Appointment", &["status", "start", "end", "participant"]),
     ("Encounter", &["class", "period", "subject"]),
     ("Observation", &["code", "valueQuantity", "component", "effectiveDateTime", "subject"]),
-    ("Condition", &["code", "clinicalStatus", "onsetDateTime", "abatementDateTime", "subject"]),
-    ("AllergyIntolerance", &["code", "clinicalStatus", "onsetDateTime", "patient"]),
+    ("Condition", &["code", "clinicalStatus", "onsetDateTime", "subject"]),
+    ("AllergyIntolerance", &["code", "clinicalStatus", "patient"]),
     ("MedicationRequest", &["medicationCodeableConcept", "status", "authoredOn", "subject"]),
 ];
 /// What OpenEMR shows without having kept ours.

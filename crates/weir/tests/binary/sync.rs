@@ -137,6 +137,74 @@ fn a_patient_is_synchronised_on_demand() {
     }
 }
 
+/// Records that staff have made there are changed here: the same record there changes, and nothing is there twice.
+#[test]
+fn records_that_were_made_there_are_changed_and_removed_from_here() {
+    let types =
+        "types = [\"Patient\", \"Encounter\", \"Appointment\", \"Condition\", \"MedicationRequest\", \"Observation\"]";
+    let enrolled = Enrolled::new(&format!("per_second = 200\nquiesce_s = 1\n{types}"), SYNC);
+    let sim = &enrolled.sim;
+    let theirs = sim.insert(json!({ "resourceType": "Patient", "gender": "male", "birthDate": "1980-01-01",
+        "name": [{ "use": "official", "family": "Sato", "given": ["Ken"] }] }));
+    let of = json!({ "reference": format!("Patient/{theirs}") });
+    sim.insert(json!({ "resourceType": "Appointment", "status": "booked", "description": "Check", "start": "2027-01-05T09:00:00Z",
+        "end": "2027-01-05T09:15:00Z", "participant": [{ "actor": of, "status": "accepted" }] }));
+    sim.insert(json!({ "resourceType": "Condition", "subject": of, "code": { "text": "Cough" }, "onsetDateTime": "2026-11-01",
+        "clinicalStatus": { "coding": [{ "system": "http://terminology.hl7.org/CodeSystem/condition-clinical", "code": "active" }] } }));
+    sim.insert(json!({ "resourceType": "MedicationRequest", "subject": of, "status": "active", "intent": "order",
+        "medicationCodeableConcept": { "text": "Codeine" }, "authoredOn": "2026-11-01" }));
+    sim.insert(json!({ "resourceType": "Observation", "subject": of, "status": "final", "effectiveDateTime": "2026-11-01T08:00:00Z",
+        "code": { "coding": [{ "system": "http://loinc.org", "code": "8867-4" }] }, "valueQuantity": { "value": 70, "unit": "/min" } }));
+    let server = start(enrolled.dir.path());
+    until("the first sweep ends", || !status(&server)["last_sweep"].is_null());
+    let one = |ty: &str| search(&server, &format!("/{ty}"))[0].clone();
+    let there = |ty: &str| sim.records(ty).into_iter().map(|record| record.body).collect::<Vec<_>>();
+
+    let mut condition = one("Condition");
+    condition["clinicalStatus"]["coding"][0]["code"] = json!("resolved");
+    condition["abatementDateTime"] = json!("2026-11-20");
+    put(&server, &condition);
+    let mut medication = one("MedicationRequest");
+    medication["status"] = json!("completed");
+    put(&server, &medication);
+    let mut appointment = one("Appointment");
+    appointment["start"] = json!("2027-01-06T10:00:00Z");
+    appointment["end"] = json!("2027-01-06T10:15:00Z");
+    put(&server, &appointment);
+    until("the problem is resolved there", || {
+        there("Condition")[0]["clinicalStatus"]["coding"][0]["code"] == "resolved"
+    });
+    until("the medication is completed there", || there("MedicationRequest")[0]["status"] == "completed");
+    until("the appointment is moved there", || {
+        let all = there("Appointment");
+        all.len() == 1 && all[0]["start"].as_str().unwrap().starts_with("2027-01-06T10:00")
+    });
+    let mut pulse = one("Observation");
+    pulse["valueQuantity"]["value"] = json!(80);
+    put(&server, &pulse);
+    until("the staff is asked to change the form", || sim.counts().get("message") == Some(&1));
+    let gone =
+        server.client().send("DELETE", &format!("/Condition/{}", condition["id"].as_str().unwrap()), "").unwrap();
+    assert_eq!(gone.status, 204);
+
+    std::thread::sleep(Duration::from_secs(8));
+    eprintln!(
+        "{:#?} {} {}",
+        search(&server, "/Task"),
+        get(&server, "/ops/api/destinations/default/openemr/intents"),
+        there("Condition").len()
+    );
+    until("the problem is removed there", || there("Condition").is_empty());
+    let before = status(&server)["last_sweep"]["started_us"].as_i64().unwrap();
+    post(&server, "/sync/run", &json!({ "course": "sweep" }));
+    until("a sweep ends", || status(&server)["last_sweep"]["started_us"].as_i64().unwrap() > before);
+    for (ty, count) in
+        [("Patient", 1), ("Appointment", 1), ("MedicationRequest", 1), ("Observation", 1), ("Condition", 0)]
+    {
+        assert_eq!((search(&server, &format!("/{ty}")).len(), there(ty).len()), (count, count), "{ty}");
+    }
+}
+
 /// Connections break after the write, the pull runs all the time: what is ours must not be taken for something new.
 #[test]
 fn what_was_written_by_us_never_comes_back_as_another() {
