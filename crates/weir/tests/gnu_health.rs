@@ -14,9 +14,12 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use support::{Client, Server, weir};
+
+/// The tests count rows of one database.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 /// When each call arrived at GNU Health.
 type Arrivals = Arc<Mutex<Vec<Instant>>>;
@@ -121,7 +124,7 @@ fn most_in_a_second(arrivals: &Arrivals) -> usize {
 fn config(dir: &Path, emr: &Emr, address: &str, rate: u64) {
     let text = format!(
         "[log]\nlevel = \"warn\"\n\n[[destination]]\nname = \"clinic\"\nkind = \"gnu-health\"\nurl = \"http://{address}\"\n\
-         types = [\"Patient\", \"Appointment\"]\nper_second = {rate}\nconcurrency = 4\ntimeout_s = 30\nquiesce_s = 5\n\
+         types = [\"Practitioner\", \"Patient\", \"Appointment\", \"Immunization\"]\nper_second = {rate}\nconcurrency = 4\ntimeout_s = 30\nquiesce_s = 5\n\
          [destination.gnu_health]\ndatabase = \"{}\"\nlogin = \"{}\"\npassword_file = \"{}\"\n",
         emr.setting("DATABASE"),
         emr.setting("LOGIN"),
@@ -233,6 +236,7 @@ fn wait(emr: &Emr, run: &str, expected: &Rows, at_most: Duration) {
 #[test]
 #[ignore = "needs a GNU Health: scripts/gnu-health start"]
 fn gnu_health_has_every_record_once() {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let (records, kills) = (number("WEIR_GNU_HEALTH_RECORDS", 100), number("WEIR_GNU_HEALTH_KILLS", 5));
     let (rate, seed) = (number("WEIR_GNU_HEALTH_RATE", 5), number("WEIR_GNU_HEALTH_SEED", 1));
     eprintln!("{records} records at {rate}/s, {kills} kills, seed {seed}");
@@ -284,4 +288,90 @@ fn gnu_health_has_every_record_once() {
         took.as_secs_f64()
     );
     assert!(most as u64 <= rate, "{most} calls in a second");
+}
+
+/// Asks until the answer is this one.
+fn until(emr: &Emr, statement: &str, expected: &[&str]) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let rows = emr.sql(statement);
+        if rows == expected {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{statement}: {rows:?}");
+        std::thread::sleep(Duration::from_millis(500));
+    }
+}
+
+fn shot(run: &str, patient: u64, code: &str) -> (String, Value) {
+    let body = json!({
+        "resourceType": "Immunization", "id": format!("{run}-{patient}"), "status": "completed",
+        "patient": { "reference": format!("Patient/{run}-{patient}") }, "occurrenceDateTime": "2026-11-01",
+        "vaccineCode": { "coding": [{ "system": "http://hl7.org/fhir/sid/cvx", "code": code }] }, "lotNumber": "L1",
+        "route": { "coding": [{ "code": "IM" }] }, "site": { "coding": [{ "code": "LD" }] },
+        "doseQuantity": { "value": 0.3, "code": "mL" }, "protocolApplied": [{ "doseNumberPositiveInt": 1 }],
+        "performer": [{ "actor": { "reference": format!("Practitioner/{run}-d") } }]
+    });
+    (format!("Immunization/{run}-{patient}"), body)
+}
+
+#[test]
+#[ignore = "needs a GNU Health: scripts/gnu-health start"]
+fn each_kind_of_record_is_made_changed_and_taken_back() {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let emr = Emr::find();
+    let run = format!("k{}", std::process::id());
+    let dir = tempfile::tempdir().unwrap();
+    config(dir.path(), &emr, emr.setting("URL").trim_start_matches("http://"), 20);
+    let server = start(dir.path(), 0);
+    let put = |one: (String, Value)| write(&server.address, vec![one]);
+    let license = json!([{ "system": "urn:license", "value": "HP-1" }]);
+    put((
+        format!("Practitioner/{run}-d"),
+        json!({ "resourceType": "Practitioner", "id": format!("{run}-d"), "identifier": license }),
+    ));
+    put(patient(&run, 1, "Okafor"));
+    let mut visit = appointment(&run, 1, "booked");
+    let doctor = json!({ "actor": { "reference": format!("Practitioner/{run}-d") }, "status": "accepted" });
+    visit.1["participant"].as_array_mut().unwrap().push(doctor);
+    put(visit);
+    put(shot(&run, 1, "208"));
+    let vaccination = format!(
+        "select one.vaccine_lot, one.dose, one.admin_route, one.admin_site, one.amount, one.date, one.state, professional.code, \
+         product.code from gnuhealth_vaccination one \
+         join gnuhealth_healthprofessional professional on professional.id = one.healthprof \
+         join gnuhealth_medicament medicament on medicament.id = one.vaccine \
+         join product_product product on product.id = medicament.product where one.observations = 'Immunization-{run}-1'"
+    );
+    until(&emr, &vaccination, &["L1|1|im|ld|0.3|2026-11-01 12:00:00|in_progress|HP-1|208"]);
+    let of_visit = format!(
+        "select one.appointment_date, professional.code from gnuhealth_appointment one \
+         join gnuhealth_healthprofessional professional on professional.id = one.healthprof where one.name = 'Appointment-{run}-1'"
+    );
+    until(&emr, &of_visit, &["2027-03-01 09:30:00|HP-1"]);
+    let mut changed = shot(&run, 1, "140");
+    changed.1["lotNumber"] = "L2".into();
+    put(changed);
+    until(&emr, &vaccination, &["L2|1|im|ld|0.3|2026-11-01 12:00:00|in_progress|HP-1|140"]);
+    // What GNU Health does not know becomes a Task, and blocks its own patient only.
+    put(patient(&run, 2, "Aguilar"));
+    put(shot(&run, 2, "999"));
+    let mut client = server.client();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !String::from_utf8_lossy(&client.send("GET", "/Task", "").unwrap().body).contains("no vaccine in GNU Health")
+    {
+        assert!(Instant::now() < deadline, "no Task");
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    let mut delete = |key: String| assert_eq!(client.send("DELETE", &format!("/{key}"), "").unwrap().status / 100, 2);
+    delete(format!("Appointment/{run}-1"));
+    until(&emr, &of_visit, &[]);
+    delete(format!("Patient/{run}-1"));
+    let active = format!(
+        "select patient.active, party.active from gnuhealth_patient patient join party_party party on party.id = patient.party \
+         where party.ref = 'Patient-{run}-1'"
+    );
+    until(&emr, &active, &["f|f"]);
+    put(patient(&run, 1, "Ito"));
+    until(&emr, &active, &["t|t"]);
 }
