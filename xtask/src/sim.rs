@@ -57,7 +57,7 @@ fn sim(name: &str) -> Option<Sim> {
             release: false,
             settings: &[
                 ("--records", "WEIR_GNU_HEALTH_RECORDS", Some("2000")),
-                ("--kills", "WEIR_GNU_HEALTH_KILLS", Some("100")),
+                ("--kills", "WEIR_GNU_HEALTH_KILLS", Some("50")),
                 ("--rate", "WEIR_GNU_HEALTH_RATE", None),
                 ("--seed", "WEIR_GNU_HEALTH_SEED", None),
             ],

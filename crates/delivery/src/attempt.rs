@@ -106,7 +106,6 @@ impl<B: Book> Shared<B> {
         rows.push(self.place(low_water));
         self.keep(rows, Vec::new()).await?;
         call.start();
-        let started_us = self.gate.steady.now_us();
         let calls = Calls::new(self.gate.clone(), call);
         let (outcome, sign, freeze) = if is_probe {
             let found = self.destination.probe(&sending.item, &calls).await;
@@ -116,8 +115,9 @@ impl<B: Book> Shared<B> {
             let (sign, freeze) = signs(&outcome);
             (outcome, sign, freeze)
         };
+        let slowest_us = calls.slowest_us();
         drop(calls);
-        self.gate.answered(self.gate.steady.now_us() - started_us, sign, freeze);
+        self.gate.answered(slowest_us, sign, freeze);
         let after = self.settle(intent, &sending, outcome).await?;
         Ok((after, sign))
     }

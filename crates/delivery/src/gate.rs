@@ -4,6 +4,7 @@ use crate::intent::Intent;
 use crate::limit::{Limiter, Ready};
 use crate::pace::{Breaker, Pace, Sign};
 use crate::window::{Opening, Windows};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use store::{Clock, StateChange};
@@ -177,7 +178,7 @@ impl Gate {
         inside.pace.sent();
         let forget = forgotten..inside.limiter.oldest_needed();
         drop(inside);
-        Ok(Call { gate: self.clone(), no, at_us: now, forget, started_us: None })
+        Ok(Call { gate: self.clone(), no, at_us: now, forget, started_us: None, slowest_us: Arc::default() })
     }
 
     /// Waits until a call may be made, writes it down, and starts it.
@@ -226,6 +227,8 @@ pub struct Call {
     /// Calls that no limit looks at any more.
     forget: std::ops::Range<u64>,
     started_us: Option<i64>,
+    /// Of the calls of its attempt.
+    slowest_us: Arc<AtomicI64>,
 }
 
 impl Call {
@@ -250,6 +253,9 @@ impl Call {
 impl Drop for Call {
     fn drop(&mut self) {
         let now = self.gate.steady.now_us();
+        if let Some(started_us) = self.started_us {
+            self.slowest_us.fetch_max(now - started_us, Ordering::Relaxed);
+        }
         self.gate.inside().limiter.settled(self.no, now);
         self.gate.tell();
     }
@@ -260,16 +266,23 @@ impl Drop for Call {
 pub struct Calls {
     gate: Arc<Gate>,
     first: Mutex<Option<Call>>,
+    slowest_us: Arc<AtomicI64>,
 }
 
 impl Calls {
     pub(crate) fn new(gate: Arc<Gate>, first: Call) -> Calls {
-        Calls { gate, first: Mutex::new(Some(first)) }
+        let slowest_us = first.slowest_us.clone();
+        Calls { gate, first: Mutex::new(Some(first)), slowest_us }
+    }
+
+    /// How long the slowest of the calls that are over took. The waits between them are ours, and no sign of the destination's health.
+    pub(crate) fn slowest_us(&self) -> i64 {
+        self.slowest_us.load(Ordering::Relaxed)
     }
 
     /// Calls of which none is taken yet.
     pub(crate) fn waiting(gate: Arc<Gate>) -> Calls {
-        Calls { gate, first: Mutex::new(None) }
+        Calls { gate, first: Mutex::new(None), slowest_us: Arc::default() }
     }
 
     /// Waits until the next request may be made. Hold the answer until its response is read. `None`: the dispatcher ends.
@@ -277,7 +290,44 @@ impl Calls {
         let first = self.first.lock().unwrap_or_else(PoisonError::into_inner).take();
         match first {
             Some(call) => Some(call),
-            None => self.gate.next().await,
+            None => {
+                let mut call = self.gate.next().await?;
+                call.slowest_us = self.slowest_us.clone();
+                Some(call)
+            }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limit::Limit;
+    use store::ManualClock;
+
+    /// An attempt of several calls waits for its turns, longer the slower the pace is: taken for slowness of the destination, that
+    /// would slow it down further, for ever.
+    #[tokio::test(start_paused = true)]
+    async fn waiting_for_a_turn_is_no_latency() {
+        let clock = Arc::new(ManualClock::new(1_767_225_600_000_000));
+        let steady = Steady::new(&*clock);
+        let (writer, mut to_write) = mpsc::channel::<WriteDown>(16);
+        tokio::spawn(async move {
+            while let Some((_, done)) = to_write.recv().await {
+                done.send(()).unwrap();
+            }
+        });
+        let limiter = Limiter::new(vec![Limit { count: 1, window_us: 10_000_000 }], 0);
+        let gate = Arc::new(Gate::new(limiter, Windows::default(), false, clock, steady, "sent".into(), writer));
+        let mut first = gate.take().unwrap();
+        first.start();
+        let (begun, calls) = (Instant::now(), Calls::new(gate, first));
+        for answered_ms in [70, 30] {
+            let call = calls.next().await.unwrap();
+            tokio::time::sleep(Duration::from_millis(answered_ms)).await;
+            drop(call);
+        }
+        assert!(begun.elapsed() >= Duration::from_secs(10));
+        assert_eq!(calls.slowest_us(), 70_000);
     }
 }

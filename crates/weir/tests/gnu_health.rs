@@ -139,15 +139,19 @@ fn start(dir: &Path, port: u16) -> Server {
     Server::spawn(command.arg("serve").arg("--config").arg(dir.join("weir.toml")))
 }
 
-/// Patients and an appointment for each.
+/// Appointments of each patient.
+const VISITS: u64 = 3;
+
+/// Patients and their appointments.
 fn creations(run: &str, patients: u64) -> Vec<(String, Value)> {
-    (0..patients).flat_map(|at| [patient(run, at, "Okafor"), appointment(run, at, "booked")]).collect()
+    let visits = |at| (at * VISITS..(at + 1) * VISITS).map(|visit| appointment(run, visit, "booked"));
+    (0..patients).flat_map(|at| [patient(run, at, "Okafor")].into_iter().chain(visits(at))).collect()
 }
 
-/// Every twentieth patient marries and does not come.
+/// Every twentieth patient has another name, and does not come to the first visit.
 fn changes(run: &str, patients: u64) -> Vec<(String, Value)> {
     let some = (0..patients).step_by(20);
-    some.flat_map(|at| [patient(run, at, "Aguilar"), appointment(run, at, "cancelled")]).collect()
+    some.flat_map(|at| [patient(run, at, "Aguilar"), appointment(run, at * VISITS, "cancelled")]).collect()
 }
 
 fn patient(run: &str, at: u64, family: &str) -> (String, Value) {
@@ -159,7 +163,7 @@ fn patient(run: &str, at: u64, family: &str) -> (String, Value) {
 }
 
 fn appointment(run: &str, at: u64, status: &str) -> (String, Value) {
-    let who = json!({ "reference": format!("Patient/{run}-{at}") });
+    let who = json!({ "reference": format!("Patient/{run}-{}", at / VISITS) });
     let body = json!({
         "resourceType": "Appointment", "id": format!("{run}-{at}"), "status": status, "start": "2027-03-01T09:30:00Z",
         "end": "2027-03-01T09:45:00Z", "participant": [{ "actor": who, "status": "accepted" }]
@@ -193,11 +197,12 @@ type Rows = (Vec<String>, Vec<String>);
 fn expected(run: &str, patients: u64, changed: bool) -> Rows {
     let is_changed = |at: u64| changed && at.is_multiple_of(20);
     let person = |at| format!("Patient-{run}-{at}|{}", if is_changed(at) { "Aguilar" } else { "Okafor" });
-    let appointment = |at| {
-        let state = if is_changed(at) { "center_cancelled" } else { "confirmed" };
-        format!("Appointment-{run}-{at}|Patient-{run}-{at}|{state}")
+    let appointment = |at: u64| {
+        let is_changed = at.is_multiple_of(VISITS) && is_changed(at / VISITS);
+        let state = if is_changed { "center_cancelled" } else { "confirmed" };
+        format!("Appointment-{run}-{at}|Patient-{run}-{}|{state}", at / VISITS)
     };
-    (sorted((0..patients).map(person).collect()), sorted((0..patients).map(appointment).collect()))
+    (sorted((0..patients).map(person).collect()), sorted((0..patients * VISITS).map(appointment).collect()))
 }
 
 fn sorted(mut rows: Vec<String>) -> Vec<String> {
@@ -242,7 +247,7 @@ fn gnu_health_has_every_record_once() {
     eprintln!("{records} records at {rate}/s, {kills} kills, seed {seed}");
     let emr = Emr::find();
     let run = format!("r{}", std::process::id());
-    let patients = records / 2;
+    let patients = records / (1 + VISITS);
     let before = ["party_party", "gnuhealth_patient", "gnuhealth_appointment"].map(|table| emr.count(table));
     let (address, arrivals) = pass_through(&emr);
     let dir = tempfile::tempdir().unwrap();
@@ -254,8 +259,8 @@ fn gnu_health_has_every_record_once() {
         let (all, address) = (creations(&run, patients), format!("127.0.0.1:{port}"));
         std::thread::spawn(move || write(&address, all))
     };
-    // Spread over the time that the calls take: three for a patient with an appointment.
-    let spacing_ms = records * 3 * 1_000 / 2 / rate / kills.max(1);
+    // Spread over the time that the calls take: two for a patient, one for an appointment.
+    let spacing_ms = patients * (2 + VISITS) * 1_000 / rate / kills.max(1);
     let mut random = seed;
     for _ in 0..kills {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -279,7 +284,7 @@ fn gnu_health_has_every_record_once() {
     drop(server);
     // Nor has anything been written that does not carry our key.
     let after = ["party_party", "gnuhealth_patient", "gnuhealth_appointment"].map(|table| emr.count(table));
-    assert_eq!(after, before.map(|count| count + patients));
+    assert_eq!(after, [before[0] + patients, before[1] + patients, before[2] + patients * VISITS]);
     let most = most_in_a_second(&arrivals);
     let calls = arrivals.lock().unwrap().len();
     eprintln!(
@@ -309,7 +314,7 @@ fn shot(run: &str, patient: u64, code: &str) -> (String, Value) {
         "patient": { "reference": format!("Patient/{run}-{patient}") }, "occurrenceDateTime": "2026-11-01",
         "vaccineCode": { "coding": [{ "system": "http://hl7.org/fhir/sid/cvx", "code": code }] }, "lotNumber": "L1",
         "route": { "coding": [{ "code": "IM" }] }, "site": { "coding": [{ "code": "LD" }] },
-        "doseQuantity": { "value": 0.3, "code": "mL" }, "protocolApplied": [{ "doseNumberPositiveInt": 1 }],
+        "doseQuantity": { "value": 0.3, "system": "http://unitsofmeasure.org", "code": "mL" }, "protocolApplied": [{ "doseNumberPositiveInt": 1 }],
         "performer": [{ "actor": { "reference": format!("Practitioner/{run}-d") } }]
     });
     (format!("Immunization/{run}-{patient}"), body)
@@ -331,7 +336,7 @@ fn each_kind_of_record_is_made_changed_and_taken_back() {
         json!({ "resourceType": "Practitioner", "id": format!("{run}-d"), "identifier": license }),
     ));
     put(patient(&run, 1, "Okafor"));
-    let mut visit = appointment(&run, 1, "booked");
+    let mut visit = appointment(&run, VISITS, "booked");
     let doctor = json!({ "actor": { "reference": format!("Practitioner/{run}-d") }, "status": "accepted" });
     visit.1["participant"].as_array_mut().unwrap().push(doctor);
     put(visit);
@@ -346,7 +351,7 @@ fn each_kind_of_record_is_made_changed_and_taken_back() {
     until(&emr, &vaccination, &["L1|1|im|ld|0.3|2026-11-01 12:00:00|in_progress|HP-1|208"]);
     let of_visit = format!(
         "select one.appointment_date, professional.code from gnuhealth_appointment one \
-         join gnuhealth_healthprofessional professional on professional.id = one.healthprof where one.name = 'Appointment-{run}-1'"
+         join gnuhealth_healthprofessional professional on professional.id = one.healthprof where one.name = 'Appointment-{run}-{VISITS}'"
     );
     until(&emr, &of_visit, &["2027-03-01 09:30:00|HP-1"]);
     let mut changed = shot(&run, 1, "140");
@@ -364,7 +369,7 @@ fn each_kind_of_record_is_made_changed_and_taken_back() {
         std::thread::sleep(Duration::from_millis(500));
     }
     let mut delete = |key: String| assert_eq!(client.send("DELETE", &format!("/{key}"), "").unwrap().status / 100, 2);
-    delete(format!("Appointment/{run}-1"));
+    delete(format!("Appointment/{run}-{VISITS}"));
     until(&emr, &of_visit, &[]);
     delete(format!("Patient/{run}-1"));
     let active = format!(
