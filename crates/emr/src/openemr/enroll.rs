@@ -2,6 +2,7 @@
 //!
 //! A registered client stays disabled until an administrator of the EMR enables it (Admin > System > API Clients).
 
+use super::plan::Plan;
 use super::site::{root, token_url};
 use crate::http::{ANSWER_BYTES_MAX, Answer, Client, Lost};
 use crate::turns::Turns;
@@ -43,7 +44,7 @@ const WRITER_SCOPES: [&str; 25] = [
 ];
 
 /// Scopes of the service user. `fhir`: types that the plan writes by FHIR. One that the EMR does not know fails the registration.
-pub fn writer_scopes<'a>(fhir: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+fn writer_scopes<'a>(fhir: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     let mut scopes: Vec<String> = WRITER_SCOPES.map(str::to_owned).into();
     for name in fhir {
         let scope = format!("user/{name}.write");
@@ -88,6 +89,14 @@ pub struct Enrolment<'a> {
 }
 
 impl Enrolment<'_> {
+    /// Scopes of a service user who may write whatever this OpenEMR says that it takes.
+    pub async fn writer_scopes(&self) -> Result<Vec<String>, EnrollError> {
+        let url = format!("{}/apis/{}/fhir/metadata", root(self.base), self.site);
+        let answer = self.exchange(self.client.request(Method::GET, &url)).await?;
+        let plan = Plan::read(&answer.body).map_err(|_| EnrollError::Lacks("a CapabilityStatement"))?;
+        Ok(writer_scopes(plan.by_fhir()))
+    }
+
     /// Registers a client. `key`: of a backend service; without, it is one that logs in as a user.
     pub async fn register(
         &self,
@@ -160,15 +169,20 @@ impl Enrolment<'_> {
         Ok(Secret::new(token.to_owned()))
     }
 
-    async fn send(&self, request: RequestBuilder) -> Result<Value, EnrollError> {
+    async fn exchange(&self, request: RequestBuilder) -> Result<Answer, EnrollError> {
         let lost = |lost| match lost {
             Lost::NotSent(Problem { text, .. }) | Lost::Unknown(Problem { text, .. }) => EnrollError::NoAnswer(text),
             Lost::Ending => EnrollError::NoAnswer("stopped".to_owned()),
         };
         let turn = self.turns.next().await.ok_or_else(|| lost(Lost::Ending))?;
-        let answer: Answer =
-            self.client.exchange(request.header(ACCEPT, "application/json"), ANSWER_BYTES_MAX).await.map_err(lost)?;
+        let request = request.header(ACCEPT, "application/json");
+        let answer = self.client.exchange(request, ANSWER_BYTES_MAX).await.map_err(lost)?;
         drop(turn);
+        Ok(answer)
+    }
+
+    async fn send(&self, request: RequestBuilder) -> Result<Value, EnrollError> {
+        let answer = self.exchange(request).await?;
         let body = super::answer::body(&answer);
         match answer.status {
             200 | 201 => Ok(body),

@@ -109,6 +109,11 @@ impl Plan {
         self.types.get(name).is_some_and(|of| of.parameters.iter().any(|other| other == parameter))
     }
 
+    /// Types that are written by FHIR.
+    pub fn by_fhir(&self) -> impl Iterator<Item = &str> {
+        self.types.keys().map(String::as_str).filter(|name| self.way(name) == Way::Fhir)
+    }
+
     /// Types that can be searched, and so be pulled.
     pub fn readable(&self) -> impl Iterator<Item = &str> {
         self.types.keys().map(String::as_str).filter(|name| self.can(name, "search-type"))

@@ -2,7 +2,7 @@
 
 use crate::book::MemoryBook;
 use delivery::{Async, Dispatcher, Handle, Limit, PRIORITY, Rule, Rules, Spec};
-use emr::openemr::enroll::{Enrolment, Registered, reader_scopes, writer_scopes};
+use emr::openemr::enroll::{Enrolment, Registered, reader_scopes};
 use emr::openemr::{Credentials, Reader, Settings, Vault, VaultError, Writer};
 use emr::{OpenEmr, Spaced};
 use emr_sim::{Faults, Options, Profile, Record, Sim};
@@ -32,17 +32,6 @@ pub(crate) const READ: [&str; 12] = [
     "MedicationRequest",
     "Immunization",
     "DocumentReference",
-];
-const WRITE_MORE: [&str; 9] = [
-    "AllergyIntolerance",
-    "Appointment",
-    "Condition",
-    "DocumentReference",
-    "Encounter",
-    "Immunization",
-    "Location",
-    "MedicationRequest",
-    "Observation",
 ];
 
 /// Refresh tokens as a disk would keep them.
@@ -91,14 +80,13 @@ impl House {
 
     /// Registers and approves both clients.
     pub(crate) async fn with(options: Options) -> House {
-        let more = matches!(options.profile, Profile::OpenEmrWrites);
         let sim = Sim::start(options).await.unwrap();
         let (http, base) = (http(), base(&sim));
         let turns = Spaced::new(Duration::ZERO);
         let enrolment = Enrolment { client: &http, base: &base, site: "default", turns: &turns };
         let back = "https://weir.example/back";
         let service = enrolment.register("weir", back, &reader_scopes(READ), Some(&KEY)).await.unwrap();
-        let scopes = writer_scopes(WRITE_MORE.into_iter().filter(|_| more));
+        let scopes = enrolment.writer_scopes().await.unwrap();
         let client = enrolment.register("weir", back, &scopes, None).await.unwrap();
         assert!(sim.approve(&service.client_id) && sim.approve(&client.client_id));
         let reader = Reader { client_id: service.client_id, key: KEY.clone(), scopes: reader_scopes(READ) };

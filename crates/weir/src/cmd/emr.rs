@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use clap::{Args, Subcommand};
 use emr::Spaced;
-use emr::openemr::enroll::{Enrolment, Registered, reader_scopes, writer_scopes};
+use emr::openemr::enroll::{Enrolment, Registered, reader_scopes};
 use seal::Secret;
 use seal::jwt::SigningKey;
 use std::io::Write;
@@ -84,11 +84,13 @@ async fn enroll(site: &Site) -> Result<()> {
     std::fs::create_dir_all(&site.dir).with_context(|| format!("cannot create {}", site.dir.display()))?;
     let (client, turns) = (emr::client(TIMEOUT)?, Spaced::new(SPACING));
     let enrolment = Enrolment { client: &client, base: &site.url, site: &site.site, turns: &turns };
+    let scopes = enrolment.writer_scopes().await.context("what this OpenEMR can do")?;
     let key = SigningKey::generate()?;
     let reader = enrolment.register("weir reads", REDIRECT, &reader_scopes(READER_TYPES), Some(&key)).await?;
-    let writer = enrolment.register("weir writes", REDIRECT, &writer_scopes([]), None).await?;
+    let writer = enrolment.register("weir writes", REDIRECT, &scopes, None).await?;
     keep(&key_file, &key.to_pem()?)?;
     keep(&site.dir.join("writer.id"), &writer.client_id)?;
+    keep(&site.dir.join("writer.scopes"), &scopes.join(" "))?;
     keep(&site.dir.join("writer.secret"), writer.client_secret.expose())?;
     println!(
         "registered {} and {}\n\n1. In OpenEMR, enable both clients: Admin > System > API Clients.\n\
@@ -127,7 +129,7 @@ async fn login(site: &Site, code: Option<&str>, user: Option<(&str, &Path)>) -> 
     let writer = Registered { client_id: read("writer.id")?, client_secret: Secret::new(read("writer.secret")?) };
     let (client, turns) = (emr::client(TIMEOUT)?, Spaced::new(SPACING));
     let enrolment = Enrolment { client: &client, base: &site.url, site: &site.site, turns: &turns };
-    let scopes = writer_scopes([]);
+    let scopes: Vec<String> = read("writer.scopes")?.split(' ').map(str::to_owned).collect();
     let token = match (code, user) {
         (Some(code), _) => enrolment.by_code(&writer, code, REDIRECT).await,
         (None, Some((user, file))) => {
