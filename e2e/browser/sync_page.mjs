@@ -28,7 +28,7 @@ function run(...args) {
 function enrol() {
   const site = ["--url", sim.base, "--dir", join(dir, "creds")];
   const printed = run("emr", "enroll", ...site);
-  const clients = printed.match(/registered (\S+) and (\S+)/).slice(1);
+  const clients = printed.match(/registered (\S+) and ([^\s,]+)/).slice(1);
   for (const id of clients) {
     const body = JSON.stringify({ client_id: id });
     const done = spawnSync("curl", ["-fsS", "-H", "content-type: application/json", "-d", body, `${sim.base}/sim/approve`]);

@@ -49,6 +49,9 @@ pub(crate) enum Action {
         user: Option<String>,
         #[arg(long, value_name = "FILE")]
         password_file: Option<PathBuf>,
+        /// Log the spare service user in: best another person of the EMR, who writes when the first one is locked out.
+        #[arg(long)]
+        spare: bool,
     },
 }
 
@@ -69,9 +72,9 @@ pub(crate) fn run(action: &Action) -> Result<ExitCode> {
     runtime.block_on(async {
         match action {
             Action::Enroll(site) => enroll(site).await,
-            Action::Login { site, code, user, password_file } => {
+            Action::Login { site, code, user, password_file, spare } => {
                 let user = user.as_deref().zip(password_file.as_deref());
-                login(site, code.as_deref(), user).await
+                login(site, if *spare { "spare" } else { "writer" }, code.as_deref(), user).await
             }
         }
     })?;
@@ -88,15 +91,19 @@ async fn enroll(site: &Site) -> Result<()> {
     let key = SigningKey::generate()?;
     let reader = enrolment.register("weir reads", REDIRECT, &reader_scopes(READER_TYPES), Some(&key)).await?;
     let writer = enrolment.register("weir writes", REDIRECT, &scopes, None).await?;
+    let spare = enrolment.register("weir writes (spare)", REDIRECT, &scopes, None).await?;
     keep(&key_file, &key.to_pem()?)?;
-    keep(&site.dir.join("writer.id"), &writer.client_id)?;
+    for (name, client) in [("writer", &writer), ("spare", &spare)] {
+        keep(&site.dir.join(format!("{name}.id")), &client.client_id)?;
+        keep(&site.dir.join(format!("{name}.secret")), client.client_secret.expose())?;
+    }
     keep(&site.dir.join("writer.scopes"), &scopes.join(" "))?;
-    keep(&site.dir.join("writer.secret"), writer.client_secret.expose())?;
     println!(
-        "registered {} and {}\n\n1. In OpenEMR, enable both clients: Admin > System > API Clients.\n\
+        "registered {} and {}, and {} as a spare\n\n1. In OpenEMR, enable the clients: Admin > System > API Clients.\n\
          2. Log the service user in: weir emr login --url {} --site {} --dir {}\n3. Add to the configuration:\n",
         reader.client_id,
         writer.client_id,
+        spare.client_id,
         site.url,
         site.site,
         site.dir.display()
@@ -120,13 +127,16 @@ fn snippet(site: &Site, reader: &str, writer: &str) -> Result<String> {
     ))
 }
 
-async fn login(site: &Site, code: Option<&str>, user: Option<(&str, &Path)>) -> Result<()> {
+async fn login(site: &Site, who: &str, code: Option<&str>, user: Option<(&str, &Path)>) -> Result<()> {
     let read = |name: &str| {
         let path = site.dir.join(name);
         let hint = || format!("cannot read {}\nhint: run weir emr enroll first", path.display());
         Ok::<_, anyhow::Error>(std::fs::read_to_string(&path).with_context(hint)?.trim().to_owned())
     };
-    let writer = Registered { client_id: read("writer.id")?, client_secret: Secret::new(read("writer.secret")?) };
+    let writer = Registered {
+        client_id: read(&format!("{who}.id"))?,
+        client_secret: Secret::new(read(&format!("{who}.secret"))?),
+    };
     let (client, turns) = (emr::client(TIMEOUT)?, Spaced::new(SPACING));
     let enrolment = Enrolment { client: &client, base: &site.url, site: &site.site, turns: &turns };
     let scopes: Vec<String> = read("writer.scopes")?.split(' ').map(str::to_owned).collect();
@@ -145,8 +155,18 @@ async fn login(site: &Site, code: Option<&str>, user: Option<(&str, &Path)>) -> 
         }
     };
     let token = token.context("no refresh token\nhint: has an administrator enabled the client?")?;
-    keep(&site.dir.join("writer.refresh"), token.expose())?;
-    println!("the service user is logged in: {}", site.dir.join("writer.refresh").display());
+    let refresh = site.dir.join(format!("{who}.refresh"));
+    keep(&refresh, token.expose())?;
+    println!("the service user is logged in: {}", refresh.display());
+    if who == "spare" {
+        let file = |name: &str| Ok::<_, anyhow::Error>(std::path::absolute(site.dir.join(name))?.display().to_string());
+        println!(
+            "\nAdd to [destination.openemr]:\n\nspare_client_id = {:?}\nspare_secret_file = {:?}\nspare_refresh_token_file = {:?}",
+            writer.client_id,
+            file("spare.secret")?,
+            file("spare.refresh")?
+        );
+    }
     Ok(())
 }
 

@@ -12,6 +12,8 @@ use engine::{Feed, Keep};
 use seal::Secret;
 use seal::jwt::SigningKey;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use store::StateChange;
@@ -43,14 +45,14 @@ pub(crate) async fn connector(
     // Those that were registered: one that was not would fail every request for a token.
     let scopes = reader_scopes(READER_TYPES);
     let reader = Reader { client_id: keys.client_id.clone(), key, scopes };
-    let first = secret(&keys.refresh_token_file).context("openemr.refresh_token_file")?;
-    let vault = KeptTokens { feed, space: format!("emr/{}", destination.name), first: fingerprint(&first) };
-    let writer = Writer {
-        client_id: keys.writer_client_id.clone(),
-        client_secret: secret(&keys.writer_secret_file).context("openemr.writer_secret_file")?,
-        refresh_token: vault.newest(&keys.writer_client_id).await?.unwrap_or(first),
-    };
-    let credentials = Credentials { reader, writers: vec![writer], vault: Arc::new(vault) };
+    let mut vault = KeptTokens { feed, space: format!("emr/{}", destination.name), firsts: BTreeMap::new() };
+    let mut writers =
+        vec![vault.writer("", &keys.writer_client_id, &keys.writer_secret_file, &keys.refresh_token_file).await?];
+    if !keys.spare_client_id.is_empty() {
+        let files = (&keys.spare_secret_file, &keys.spare_refresh_token_file);
+        writers.push(vault.writer("spare_", &keys.spare_client_id, files.0, files.1).await?);
+    }
+    let credentials = Credentials { reader, writers, vault: Arc::new(vault) };
     Ok(OpenEmr::new(settings, credentials, client, Arc::new(SystemClock)))
 }
 
@@ -63,8 +65,8 @@ fn fingerprint(token: &Secret) -> String {
 struct KeptTokens {
     feed: Feed,
     space: String,
-    /// Fingerprint of the token of the file: kept ones that descend from another one count no more.
-    first: String,
+    /// By client, the fingerprint of the token of its file: kept ones that descend from another one count no more.
+    firsts: BTreeMap<String, String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -74,17 +76,28 @@ struct Kept {
 }
 
 impl KeptTokens {
+    /// A service user with its newest refresh token. `prefix`: of its keys in the configuration.
+    async fn writer(&mut self, prefix: &str, client_id: &str, secret_file: &Path, token_file: &Path) -> Result<Writer> {
+        let first = secret(token_file).with_context(|| format!("openemr.{prefix}refresh_token_file"))?;
+        let key = if prefix.is_empty() { "writer_secret_file" } else { "spare_secret_file" };
+        let client_secret = secret(secret_file).with_context(|| format!("openemr.{key}"))?;
+        self.firsts.insert(client_id.to_owned(), fingerprint(&first));
+        let refresh_token = self.newest(client_id).await?.unwrap_or(first);
+        Ok(Writer { client_id: client_id.to_owned(), client_secret, refresh_token })
+    }
+
     async fn newest(&self, client_id: &str) -> Result<Option<Secret>> {
         let Some(row) = self.feed.state(&self.space, client_id).await? else { return Ok(None) };
         let kept: Kept = serde_json::from_slice(&row).context("a kept refresh token")?;
-        Ok((kept.first == self.first).then(|| Secret::new(kept.token)))
+        Ok((self.firsts.get(client_id) == Some(&kept.first)).then(|| Secret::new(kept.token)))
     }
 }
 
 impl Vault for KeptTokens {
     fn keep<'a>(&'a self, client_id: &'a str, refresh_token: &'a Secret) -> Async<'a, Result<(), VaultError>> {
         Box::pin(async move {
-            let kept = Kept { first: self.first.clone(), token: refresh_token.expose().to_owned() };
+            let first = self.firsts.get(client_id).cloned().unwrap_or_default();
+            let kept = Kept { first, token: refresh_token.expose().to_owned() };
             let value = serde_json::to_vec(&kept).map_err(|error| VaultError(error.to_string()))?;
             let change = StateChange { space: self.space.clone(), key: client_id.to_owned(), value: Some(value) };
             let keep = Keep { state: vec![change], ..Keep::default() };

@@ -104,3 +104,25 @@ fn weir_enrols_at_an_openemr_and_delivers_to_it() {
     assert_eq!(counts().get("Patient"), Some(&1));
     assert!(sim.max_in_window(Duration::from_secs(1)) <= 50);
 }
+
+/// The refresh token of the service user is lost: the spare one writes, and nothing waits.
+#[test]
+fn a_spare_service_user_takes_over() {
+    let enrolled = Enrolled::new("per_second = 50\nquiesce_s = 1\ntypes = [\"Patient\"]", "");
+    let dir = enrolled.dir.path();
+    let url = format!("http://{}", enrolled.sim.address());
+    let (creds, password) = (dir.join("creds"), dir.join("password"));
+    let login = ["emr", "login", "--spare", "--url", &url, "--user", "admin"];
+    let login = weir(dir).args(login).arg("--dir").arg(&creds).arg("--password-file").arg(&password).output().unwrap();
+    assert!(login.status.success(), "{}", String::from_utf8_lossy(&login.stderr));
+    let printed = String::from_utf8_lossy(&login.stdout).into_owned();
+    let (_, keys) = printed.split_once("[destination.openemr]:").unwrap();
+    let config = dir.join("weir.toml");
+    let settings = std::fs::read_to_string(&config).unwrap();
+    let table = "[destination.openemr]\n";
+    std::fs::write(&config, settings.replacen(table, &format!("{table}{keys}"), 1)).unwrap();
+    std::fs::write(creds.join("writer.refresh"), "a-token-that-was-used-up").unwrap();
+    let server = start(dir);
+    put(&server, &patient("Itoh"));
+    until("the patient arrives by the spare", || enrolled.sim.counts().get("Patient") == Some(&1));
+}
