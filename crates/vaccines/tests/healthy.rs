@@ -1,0 +1,87 @@
+//! CDC's 1,013 test cases for healthy children and adults.
+
+mod support;
+
+use std::collections::BTreeSet;
+use support::{cases, schedule};
+use vaccines::{DoseReason, DoseStatus};
+
+/// What is wrong with the answer to a case; nothing if it is right.
+fn differences(schedule: &vaccines::Schedule, case: &support::Case) -> Vec<String> {
+    let outcome = vaccines::forecast(schedule, &case.person, case.assessment);
+    let mut wrong = Vec::new();
+    let Some(shown) = outcome.recommendations.iter().find(|one| one.vaccine_group == case.vaccine_group) else {
+        return vec!["no recommendation".to_owned()];
+    };
+    if shown.status != case.status {
+        wrong.push(format!("status {:?} instead of {:?}", shown.status, case.status));
+    }
+    // A blank date in the workbook says nothing, except beside dates that are there.
+    for (name, is, should) in [
+        ("earliest", shown.earliest, case.earliest),
+        ("recommended", shown.recommended, case.recommended),
+        ("past due", shown.past_due, case.past_due),
+    ] {
+        if case.earliest.is_some() && is != should {
+            wrong.push(format!("{name} {is:?} instead of {should:?}"));
+        }
+    }
+    if case.dose_number.is_some() && shown.dose_number != case.dose_number {
+        wrong.push(format!("dose number {:?} instead of {:?}", shown.dose_number, case.dose_number));
+    }
+    for (dose, expected) in case.evaluations.iter().enumerate() {
+        let of_dose = outcome.evaluations.iter().filter(|one| one.dose == dose);
+        let in_group = of_dose.clone().filter(|one| one.vaccine_group == case.vaccine_group);
+        // A dose of another vaccine group is there for a conflict; its own group says what it counts for.
+        let judged = if in_group.clone().next().is_some() { in_group.collect::<Vec<_>>() } else { of_dose.collect() };
+        let statuses: Vec<(DoseStatus, &[DoseReason])> =
+            judged.iter().map(|one| (one.status, &one.reasons[..])).collect();
+        let right = || statuses.iter().filter(|(status, _)| *status == expected.status);
+        if right().next().is_none() {
+            wrong.push(format!("dose {} {statuses:?} instead of {:?}", dose + 1, expected.status));
+        } else if expected.reason.is_some_and(|reason| !right().any(|(_, reasons)| reasons.contains(&reason))) {
+            wrong.push(format!("reason of dose {} {statuses:?} instead of {:?}", dose + 1, expected.reason));
+        }
+    }
+    wrong
+}
+
+#[test]
+fn every_case_is_answered_as_cdc_says() {
+    let (schedule, cases) = (schedule(), cases());
+    assert_eq!(cases.len(), 1013);
+    let known: BTreeSet<String> = include_str!("known_failures.txt")
+        .lines()
+        .filter_map(|line| line.split('#').next())
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .map(str::to_owned)
+        .collect();
+    let mut failed: BTreeSet<String> = BTreeSet::new();
+    let mut report = String::new();
+    for case in &cases {
+        let wrong = differences(&schedule, case);
+        if !wrong.is_empty() {
+            report.push_str(&format!("{} {} {}: {}\n", case.id, case.vaccine_group, case.name, wrong.join("; ")));
+            let only_reasons = wrong.iter().all(|difference| difference.starts_with("reason"));
+            failed.insert(format!("{}{}", case.id, if only_reasons { " reason" } else { "" }));
+        }
+    }
+    println!("{report}{} of {} right", cases.len() - failed.len(), cases.len());
+    assert_eq!(failed, known, "what fails is not what tests/known_failures.txt says, which must then be changed");
+}
+
+#[test]
+fn nothing_changes_before_the_next_transition() {
+    let (schedule, cases) = (schedule(), cases());
+    let mut transitions = 0;
+    for case in &cases {
+        let outcome = vaccines::forecast(&schedule, &case.person, case.assessment);
+        let Some(next) = outcome.next_transition else { continue };
+        transitions += 1;
+        assert!(next > case.assessment);
+        let before = vaccines::forecast(&schedule, &case.person, next.plus_days(-1));
+        assert_eq!(outcome, before, "{} the day before {next}", case.id);
+    }
+    assert!(transitions > 900, "{transitions}");
+}
