@@ -1,18 +1,21 @@
 //! What lies before pages and routes of other crates: nobody passes without the token, and what passes has a session.
 
 use crate::error::Failure;
-use crate::request_log::RequestIds;
+use crate::request_log::{self, RequestIds};
 use crate::router::{base_url, plain};
 use crate::{Config, auth};
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::body::Body;
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::StatusCode;
+use axum::http::request::Parts;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use engine::Session;
 use std::sync::Arc;
 use store::TenantId;
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 /// Requests in work; bodies are bounded by the routes themselves.
 const IN_WORK_MAX: usize = 64;
@@ -30,16 +33,26 @@ pub fn guard(router: Router, config: &Config) -> Router {
     router.layer(from_fn_with_state(guard, pass))
 }
 
+/// Streams are written into the log when they begin.
 async fn pass(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
-    let (mut parts, body) = request.into_parts();
+    let (parts, body) = request.into_parts();
+    let (begun, method) = (Instant::now(), parts.method.clone());
+    let route = parts.extensions.get::<MatchedPath>().cloned();
+    let request_id = guard.ids.of(&parts.headers);
+    let answer = answer(&guard, parts, body, next, &request_id).await;
+    let route = route.as_ref().map_or("none", MatchedPath::as_str);
+    request_log::write_route(&method, route, answer.status(), begun.elapsed(), &request_id);
+    answer
+}
+
+async fn answer(guard: &Guard, mut parts: Parts, body: Body, next: Next, request_id: &str) -> Response {
     let who = match auth::visitor(&guard.config, &parts.headers) {
         Ok(who) => who,
         Err(failure) => return plain(failure.into_answer()),
     };
     let base = format!("{}/fhir", base_url(&guard.config, &parts));
     let tenant = TenantId(guard.config.default_tenant.clone());
-    let request_id = guard.ids.of(&parts.headers);
-    parts.extensions.insert(Session { tenant, who, request_id, base });
+    parts.extensions.insert(Session { tenant, who, request_id: request_id.to_owned(), base });
     let Ok(_place) = guard.room.try_acquire() else {
         return unavailable("throttled", "too many requests are in work");
     };
@@ -59,7 +72,6 @@ fn unavailable(code: &'static str, text: &str) -> Response {
 mod tests {
     use super::*;
     use axum::Extension;
-    use axum::body::Body;
     use axum::routing::get;
     use std::time::Duration;
     use tower::ServiceExt;

@@ -40,7 +40,17 @@ pub(crate) fn write(method: &Method, path: &str, status: StatusCode, took: Durat
     if !tracing::enabled!(target: TARGET, Level::INFO) {
         return;
     }
-    let route = query::decode_path(path).as_deref().and_then(template).unwrap_or("none");
+    write_route(
+        method,
+        query::decode_path(path).as_deref().and_then(template).unwrap_or("none"),
+        status,
+        took,
+        request_id,
+    );
+}
+
+/// Of a route whose template is known.
+pub(crate) fn write_route(method: &Method, route: &str, status: StatusCode, took: Duration, request_id: &str) {
     let duration_ms = (took.as_micros() / 10) as f64 / 100.0;
     // Any token can be a method: only those that are served are named.
     let method = match *method {

@@ -9,6 +9,7 @@ fn requests_are_logged_as_the_level_and_the_format_say() {
         let dir = tempfile::tempdir().unwrap();
         let mut server = Server::spawn(weir(dir.path()).envs(settings.iter().copied()).arg("serve"));
         assert_eq!(server.client().get("/Patient/id-of-somebody").status, 404);
+        assert_eq!(server.client().send_root("GET", "/ops/default/id-of-somebody", "").unwrap().status, 404);
         server.kill();
         let log = server.log();
         assert!(!log.contains("id-of-somebody") && !log.contains('\x1b'), "no ids, and no colours in a file: {log}");
@@ -16,6 +17,7 @@ fn requests_are_logged_as_the_level_and_the_format_say() {
     };
     let text = logged(&[]);
     assert!(text.contains("api::request: request method=\"GET\" route=\"/{type}/{id}\" status=404 "), "{text}");
+    assert!(text.contains("request method=\"GET\" route=\"/ops/{tenant}/{name}\" status=404 "), "{text}");
     let json = logged(&[("WEIR__LOG__FORMAT", "json")]);
     let line = json.lines().find_map(|line| serde_json::from_str::<Value>(line).ok()).unwrap();
     assert_eq!((&line["fields"]["route"], &line["fields"]["status"]), (&"/{type}/{id}".into(), &404.into()));
