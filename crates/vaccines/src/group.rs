@@ -20,7 +20,8 @@ pub(crate) fn outcome<'s>(case: &Case<'_, 's>, best: &[Vec<Candidate<'s>>]) -> O
             [single] => single.iter().map(|candidate| recommend(case, group, &[candidate])).collect(),
             several => blend(case, group, several),
         };
-        recommendations.sort_by_key(|recommendation| recommendation.status);
+        // Of equals the one that the person's risks call for comes first.
+        recommendations.sort_by_key(|recommendation| (recommendation.status, !recommendation.risk));
         outcome.recommendations.extend(recommendations);
     }
     for recommendation in &outcome.recommendations {

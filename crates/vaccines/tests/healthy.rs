@@ -1,13 +1,17 @@
 //! CDC's 1,013 test cases for healthy children and adults.
 
-mod support;
+#[path = "support/cases.rs"]
+mod cases;
+#[path = "support/data.rs"]
+mod data;
 
+use cases::cases;
+use data::schedule;
 use std::collections::BTreeSet;
-use support::{cases, schedule};
 use vaccines::{DoseReason, DoseStatus};
 
 /// What is wrong with the answer to a case; nothing if it is right.
-fn differences(schedule: &vaccines::Schedule, case: &support::Case) -> Vec<String> {
+fn differences(schedule: &vaccines::Schedule, case: &cases::Case) -> Vec<String> {
     let outcome = vaccines::forecast(schedule, &case.person, case.assessment);
     let mut wrong = Vec::new();
     let Some(shown) = outcome.recommendations.iter().find(|one| one.vaccine_group == case.vaccine_group) else {
