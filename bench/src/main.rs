@@ -1,6 +1,6 @@
 //! `cargo xtask bench NAME`: drives a released `weir` over HTTP from the same machine and compares what it reaches with its targets.
 //!
-//! One file per benchmark: `crud`, `read`, `create`, `outbox`, `load`, `search`, `idle`, `destinations`, `backlog`. The rest is what they share: `http` and `drive` make the
+//! One file per benchmark: `crud`, `read`, `create`, `outbox`, `load`, `search`, `idle`, `destinations`, `backlog`, `identity`. The rest is what they share: `http` and `drive` make the
 //! requests, `server` runs the binary, `synthea` and `stores` make the data, `latency` and `report` turn samples into a table.
 
 mod backlog;
@@ -11,6 +11,7 @@ mod destinations;
 mod drive;
 mod flood;
 mod http;
+mod identity;
 mod idle;
 mod latency;
 mod load;
@@ -73,6 +74,7 @@ fn run(options: &Options) -> Result<bool> {
             "outbox" => outbox::run(options, &mut stores, &mut report)?,
             "destinations" => destinations::run(options, &mut stores, &mut report)?,
             "backlog" => backlog::run(options, &mut stores, &mut report)?,
+            "identity" => identity::run(options, &mut report)?,
             "search" => search::run(options, &mut stores, &mut report)?,
             _ => idle::run(options, &mut stores, &mut report)?,
         }

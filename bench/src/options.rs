@@ -8,20 +8,24 @@ pub(crate) const USAGE: &str = "\
 cargo xtask bench NAME.. [options]
 
   NAME               crud, read, create, outbox, load, search, idle, destinations, backlog,
-                     or all
+                     identity, or all
   --quick            about two seconds each on small data: proves that the drivers work, measures nothing
   --json             the report as JSON
   --seconds N        how long each measurement lasts (10)
   --connections N    connections of the search mix (32)
   --copies N         copies of the data in the large store (11: 430,496 resources)
   --intents N        changes of the backlog (10,000,000: 6 GB of disk and some minutes)
+  --csv FILE         records of persons for identity, labelled like vaxid_5k.csv or FEBRL (both of the shared data); may be
+                     given several times for one set
+  --no-households    in that set nobody shares an address with relatives
   --dir DIR          where the stores are made (the system's temporary directory)
   --weir FILE        the binary to measure (cargo xtask bench builds one)
 
 Settings of the server can be given in the environment: WEIR__FHIR__VALIDATION=structure";
 
 /// Every benchmark, in the order in which `all` runs them.
-const NAMES: [&str; 9] = ["crud", "read", "create", "outbox", "load", "search", "idle", "destinations", "backlog"];
+const NAMES: [&str; 10] =
+    ["crud", "read", "create", "outbox", "load", "search", "idle", "destinations", "backlog", "identity"];
 
 #[derive(Debug)]
 pub(crate) struct Options {
@@ -36,6 +40,10 @@ pub(crate) struct Options {
     pub(crate) copies: u32,
     /// Changes of the backlog.
     pub(crate) intents: u64,
+    /// Files with labelled records of persons, one set; without them, the sets of the shared data.
+    pub(crate) csv: Vec<PathBuf>,
+    /// Whether people of that set share households.
+    pub(crate) households: bool,
     pub(crate) dir: PathBuf,
     pub(crate) weir: PathBuf,
     /// The shared test data.
@@ -53,6 +61,8 @@ impl Options {
             connections: 32,
             copies: 11,
             intents: 10_000_000,
+            csv: Vec::new(),
+            households: true,
             dir: std::env::temp_dir(),
             weir: PathBuf::new(),
             data: shared.unwrap_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data"))),
@@ -78,6 +88,8 @@ impl Options {
             "--connections" => self.connections = number(value()?)? as usize,
             "--copies" => self.copies = number(value()?)?,
             "--intents" => self.intents = number(value()?)?.max(1_000).into(),
+            "--csv" => self.csv.push(value()?.into()),
+            "--no-households" => self.households = false,
             "--dir" => self.dir = value()?.into(),
             "--weir" => self.weir = value()?.into(),
             "all" => self.names.extend(NAMES.map(str::to_owned)),

@@ -1,0 +1,71 @@
+//! Guards: what makes a pair a question for a person, however many bits it has.
+
+use crate::encoded::{Encoded, flag};
+use crate::levels::{Field, Levels, birth, first, last};
+
+/// A set of guards that hold for a pair.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Guards(u8);
+
+/// What a guard is about, with the words for the review queue.
+const REASONS: [(u8, &str); 7] = [
+    (TWINS, "same birth date, different first name: twins, or a middle name"),
+    (GENERATIONS, "same name and household, different birth date: parent and child"),
+    (IDENTIFIER, "different numbers of the same assigner"),
+    (SEX, "different sex"),
+    (DECEASED, "one of them has died"),
+    (NO_BIRTH, "no birth date and no number in common"),
+    (NEWBORN, "a newborn without a name"),
+];
+
+const TWINS: u8 = 1;
+const GENERATIONS: u8 = 2;
+const IDENTIFIER: u8 = 4;
+const SEX: u8 = 8;
+const DECEASED: u8 = 16;
+const NO_BIRTH: u8 = 32;
+const NEWBORN: u8 = 64;
+
+impl Guards {
+    /// No guard holds: the bits decide.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    pub fn reasons(self) -> impl Iterator<Item = &'static str> {
+        REASONS.iter().filter(move |(guard, _)| self.0 & guard != 0).map(|(_, reason)| *reason)
+    }
+}
+
+/// `shared`: both have the same number of the same assigner.
+pub(crate) fn of(one: &Encoded, other: &Encoded, levels: &Levels, shared: bool) -> Guards {
+    let level = |field: Field| levels.level(field);
+    let alike =
+        !matches!(level(Field::First), 0 | first::DIFFERENT) && !matches!(level(Field::Last), 0 | last::DIFFERENT);
+    let same_name = level(Field::First) == first::EQUAL && matches!(level(Field::Last), last::EQUAL | last::PART);
+    let same_home = level(Field::Address) == 1 || level(Field::Phone) == 1;
+    let near_home = same_home || matches!(level(Field::Address), 2..=3) || level(Field::Zip) == 1;
+    let birth_date = level(Field::Birth);
+    let (far, different) = (birth_date == birth::FAR, birth_date == birth::DIFFERENT);
+    let generations =
+        (one.has(flag::JUNIOR) && other.has(flag::SENIOR)) || (one.has(flag::SENIOR) && other.has(flag::JUNIOR));
+    let holds = [
+        (TWINS, birth_date == birth::EQUAL && level(Field::First) == first::DIFFERENT),
+        (GENERATIONS, generations || (alike && near_home && different) || (same_name && same_home && far)),
+        (IDENTIFIER, !shared && conflicting(one, other)),
+        (SEX, level(Field::Sex) == 2),
+        (DECEASED, one.has(flag::DECEASED) != other.has(flag::DECEASED)),
+        (NO_BIRTH, birth_date == 0 && !shared),
+        (NEWBORN, (one.has(flag::NEWBORN) || other.has(flag::NEWBORN)) && !shared),
+    ];
+    Guards(holds.iter().filter(|(_, holds)| *holds).fold(0, |all, (guard, _)| all | guard))
+}
+
+/// An assigner gives one number to a person, so two of its numbers are two people.
+fn conflicting(one: &Encoded, other: &Encoded) -> bool {
+    let differs = |(assigner, value): &(u64, u64)| {
+        let same = other.identifiers.iter().filter(|(another, _)| another == assigner);
+        same.clone().next().is_some() && same.clone().all(|(_, another)| another != value)
+    };
+    one.identifiers.iter().any(differs)
+}

@@ -1,0 +1,151 @@
+//! Guards and bands, one pair of people each.
+
+use identity::{Bands, Decision, Encoded, Grade, Identifier, Index, Keys, Person, Weights, encode};
+use std::sync::LazyLock;
+
+static KEYS: LazyLock<Keys> = LazyLock::new(|| Keys::new(seal::DataKey::generate(&|out| out.fill(7))));
+
+const ANN: Person<'static> = Person {
+    given: "Gloria",
+    family: "Arellano",
+    birth_date: "1966-05-17",
+    sex: "f",
+    street: "7838 Lutz Avenue",
+    city: "Rutledge Springs",
+    postal_code: "31807",
+    phones: &["490-241-2867"],
+    identifiers: &[],
+    deceased: false,
+};
+
+fn encoded(person: Person<'_>) -> Encoded {
+    encode(&KEYS, &person)
+}
+
+/// What becomes of `other` when `one` is known, and why it is not linked.
+fn decide(one: Person<'_>, other: Person<'_>) -> (Decision, Vec<&'static str>) {
+    let mut index = Index::default();
+    index.insert(encoded(one));
+    let admission = index.admit(&Weights::default(), &Bands::default(), encoded(other));
+    assert_eq!(index.cluster(0) == index.cluster(1), admission.decision == Decision::Auto);
+    let reasons = admission.candidates.first().map(|candidate| candidate.score.guards.reasons().collect());
+    (admission.decision, reasons.unwrap_or_default())
+}
+
+#[test]
+fn one_person_is_linked_whatever_the_spelling() {
+    for other in [
+        ANN,
+        Person { given: "Glory", street: "7838 lutz ave.", ..ANN },
+        Person { given: "Arellano", family: "Gloria", ..ANN },
+        Person { given: "Arelano", family: "Gloria", ..ANN },
+        Person { family: "ARELLANO-GARCIA", phones: &[], ..ANN },
+        Person { family: "Arelano", street: "1 Elsewhere Road", city: "Bell City", postal_code: "36763", ..ANN },
+        Person { birth_date: "1966-05-07", ..ANN },
+        Person { birth_date: "05/17/1966", sex: "", ..ANN },
+        Person { birth_date: "1966-01-01", ..ANN },
+    ] {
+        assert_eq!(decide(ANN, other), (Decision::Auto, vec![]), "{:?}", other.given);
+    }
+    let fifth = Person { birth_date: "1966-05-07", ..ANN };
+    assert_eq!(decide(fifth, Person { birth_date: "1966-07-05", ..ANN }), (Decision::Auto, vec![]), "day and month");
+}
+
+#[test]
+fn strangers_are_new() {
+    let stranger =
+        Person { given: "Dion", family: "Brodersen", birth_date: "1981-02-15", sex: "m", ..Person::default() };
+    assert_eq!(decide(ANN, stranger), (Decision::New, vec![]));
+    let child = Person { given: "Tommy", birth_date: "2016-01-09", sex: "m", ..ANN };
+    assert_eq!(decide(ANN, child).0, Decision::New, "a household is not a person");
+}
+
+#[test]
+fn guarded_pairs_are_reviewed() {
+    const ONE: &[Identifier<'static>] = &[Identifier { assigner: "urn:ssn", value: "078-05-1120" }];
+    const TWO: &[Identifier<'static>] = &[Identifier { assigner: "urn:ssn", value: "219-09-9999" }];
+    let no_birth = Person { birth_date: "", ..ANN };
+    for (one, other, why) in [
+        (ANN, Person { given: "Tamsin", ..ANN }, "twins"),
+        (Person { family: "Arellano Sr", ..ANN }, Person { family: "Arellano Jr", ..ANN }, "parent and child"),
+        (ANN, Person { birth_date: "1939-11-02", ..ANN }, "parent and child"),
+        (Person { identifiers: ONE, ..ANN }, Person { identifiers: TWO, ..ANN }, "different numbers"),
+        (ANN, Person { sex: "m", ..ANN }, "different sex"),
+        (ANN, Person { deceased: true, ..ANN }, "died"),
+        (ANN, no_birth, "no birth date"),
+        (Person { given: "BABYGIRL", ..ANN }, Person { given: "Baby Girl", ..ANN }, "newborn"),
+    ] {
+        let (decision, reasons) = decide(one, other);
+        assert_eq!(decision, Decision::Review, "{why}");
+        assert!(reasons.iter().any(|reason| reason.contains(why)), "{why}: {reasons:?}");
+    }
+    let (one, other) = (Person { identifiers: ONE, ..no_birth }, Person { identifiers: ONE, ..no_birth });
+    assert_eq!(decide(one, other).0, Decision::Auto, "a number in common stands in for the birth date");
+}
+
+#[test]
+fn a_placeholder_number_is_no_number() {
+    const NINES: &[Identifier<'static>] = &[Identifier { assigner: "urn:ssn", value: "999-99-9999" }];
+    let one = Person { identifiers: NINES, ..ANN };
+    let other = Person {
+        given: "Dion",
+        family: "Brodersen",
+        birth_date: "1981-02-15",
+        identifiers: NINES,
+        ..Person::default()
+    };
+    assert_eq!(decide(one, other).0, Decision::New);
+}
+
+/// Guarded clustering: a record alike to two people who are not alike does not make them one.
+#[test]
+fn a_record_between_two_people_joins_one() {
+    let mut index = Index::default();
+    let (weights, bands) = (Weights::default(), Bands { auto: 14.0, review: 8.0 });
+    let other = Person { given: "Carlos", family: "Meinhart", birth_date: "2001-12-30", sex: "m", ..ANN };
+    let between = Person { family: "Arellano-Meinhart", ..ANN };
+    for person in [ANN, other, between] {
+        index.admit(&weights, &bands, encoded(person));
+    }
+    assert_eq!(index.cluster(2), index.cluster(0));
+    assert_ne!(index.cluster(1), index.cluster(0));
+}
+
+#[test]
+fn grades_follow_the_bands_and_the_size() {
+    let mut index = Index::default();
+    index.insert(encoded(ANN));
+    let score = index.matches(&Weights::default(), &Bands::default(), &encoded(ANN))[0].score;
+    let bands = Bands { auto: score.bits, review: score.bits - 8.0 };
+    assert_eq!(bands.grade(&score, 38_000).code(), "probable");
+    assert_eq!(bands.grade(&score, 380_000).code(), "possible", "3.3 bits more are asked of ten times the records");
+    assert_eq!(bands.grade(&score, 38_000_000), Grade::CertainlyNot);
+    assert_eq!(Bands::default().grade(&score, 38_000), Grade::Certain);
+    assert_eq!(bands.at(1), bands.at(1_000), "a small index is not trusting");
+}
+
+#[test]
+fn nothing_of_a_person_shows_in_debug_output() {
+    let person = encoded(ANN);
+    for text in [format!("{ANN:?}"), format!("{person:?}"), format!("{:?}", *KEYS)] {
+        for clear in ["Gloria", "gloria", "Arellano", "1966", "490"] {
+            assert!(!text.contains(clear), "{text}");
+        }
+    }
+}
+
+#[test]
+fn scores_do_not_depend_on_the_order() {
+    let people =
+        [ANN, Person { given: "Glory", ..ANN }, Person { given: "Arellano", family: "G", ..ANN }, Person::default()];
+    let mut index = Index::default();
+    for person in people {
+        index.insert(encoded(person));
+    }
+    for one in 0..people.len() as u32 {
+        for other in 0..people.len() as u32 {
+            let weights = Weights::default();
+            assert_eq!(index.score(&weights, one, other), index.score(&weights, other, one));
+        }
+    }
+}
