@@ -20,6 +20,7 @@ mod rule;
 mod shelf;
 mod spec;
 mod status;
+mod tempo;
 mod window;
 
 pub use attempt::TASK_SYSTEM;

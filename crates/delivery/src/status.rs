@@ -6,6 +6,7 @@ use crate::intent::{Intent, Problem, State};
 use crate::pace::Breaker;
 use crate::shelf::Counts;
 use crate::spec::Spec;
+use crate::tempo::Tempo;
 use crate::window::{Opening, Windows};
 use serde::Serialize;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -44,7 +45,8 @@ pub struct Status {
     /// Share of the allowed rate that health leaves.
     pub factor: f64,
     pub breaker: &'static str,
-    /// Seconds until the backlog is delivered at the allowed rate within the windows; `None` while it is paused or does not answer.
+    /// Seconds until the backlog is delivered within the windows, as fast as it was seen to go in the last minute, or at the allowed
+    /// rate before that is known. `None` while it is paused, does not answer, or nothing goes.
     pub eta_s: Option<f64>,
     /// When, and what, without content.
     pub last_problem: Option<(i64, Problem)>,
@@ -104,11 +106,16 @@ impl Status {
             Breaker::Open { .. } => "open",
             Breaker::HalfOpen => "half-open",
         };
+    }
+
+    /// After the numbers are up to date. Until a tempo was seen, what is allowed is hoped for.
+    pub(crate) fn tell_end(&mut self, gate: &Gate, tempo: &mut Tempo) {
+        let is_up = !self.paused && self.breaker == "closed";
+        let done = self.delivered + self.coalesced;
+        let seen_per_s = tempo.see(self.as_of_us, done, self.factor, is_up && self.open && self.depth > 0);
+        let per_s = seen_per_s.unwrap_or(self.allowed_per_s);
         // While it is down nobody knows for how long.
-        self.eta_s = match self.paused || breaker != Breaker::Closed {
-            true => None,
-            false => eta_s(self.depth as f64, self.allowed_per_s, &gate.windows(), self.as_of_us),
-        };
+        self.eta_s = is_up.then(|| eta_s(self.depth as f64, per_s, &gate.windows(), self.as_of_us)).flatten();
     }
 }
 

@@ -16,6 +16,7 @@ use crate::prepare::{self, Prepared};
 use crate::shelf::{Counts, Shelf};
 use crate::spec::Spec;
 use crate::status::{Command, Handle, Status};
+use crate::tempo::Tempo;
 use engine::{Error, Followed};
 use fhir::defs::r4;
 use plan::group_of;
@@ -86,6 +87,7 @@ struct Counted {
     up_to: u64,
     /// When the numbers were published last.
     at: Option<tokio::time::Instant>,
+    tempo: Tempo,
 }
 
 impl Counted {
@@ -497,6 +499,7 @@ impl<B: Book> Dispatcher<B> {
         status.coalesced = self.counted.coalesced;
         status.failed = self.counted.failed;
         status.last_problem = self.counted.last_problem.clone();
+        status.tell_end(&self.shared.gate, &mut self.counted.tempo);
         Ok(())
     }
 }
