@@ -4,7 +4,7 @@
 //! likeness, blocking keys to be found by. [`Index::admit`] finds candidates, weighs them ([`Score`]: Fellegi-Sunter with
 //! a cap on what a household shares, corrected by how common a name is, stopped by [`Guards`]) and decides by [`Bands`]
 //! that scale with the size of the index. [`estimate`] learns [`Weights`] from a tenant's own records; [`diff`] shows what
-//! they would change.
+//! they would change. [`open_link_tokens`] makes tokens for a partner.
 
 mod band;
 mod block;
@@ -12,6 +12,7 @@ mod clk;
 mod diff;
 mod em;
 mod encoded;
+mod exchange;
 mod frequency;
 mod guard;
 mod hashed;
@@ -30,6 +31,7 @@ pub use band::{Bands, Decision, Grade};
 pub use diff::{Change, diff};
 pub use em::{Estimate, estimate};
 pub use encoded::{Encoded, encode};
+pub use exchange::open_link_tokens;
 pub use frequency::Frequencies;
 pub use guard::Guards;
 pub use index::{Admission, Candidate, Index};

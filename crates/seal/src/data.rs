@@ -162,7 +162,7 @@ mod tests {
     /// RFC 4231, test case 2, through the same primitive.
     #[test]
     fn hmac_is_hmac_sha256() {
-        let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, b"Jefe"), b"what do ya want for nothing?");
-        assert_eq!(tag.as_ref()[..8], [0x5b, 0xdc, 0xc1, 0x46, 0xbf, 0x60, 0x75, 0x4e]);
+        let tag = crate::hmac_sha256(b"Jefe", b"what do ya want for nothing?");
+        assert_eq!(tag[..8], [0x5b, 0xdc, 0xc1, 0x46, 0xbf, 0x60, 0x75, 0x4e]);
     }
 }

@@ -8,6 +8,8 @@ pub mod jwt;
 mod master;
 mod secret;
 
+use aws_lc_rs::hmac;
+
 pub use data::{DataKey, WrappedKey};
 pub use master::MasterKey;
 pub use secret::{Secret, same};
@@ -37,4 +39,10 @@ pub enum SealError {
 pub fn fingerprint(bytes: &[u8]) -> String {
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
     digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// HMAC-SHA256 of `text` under a secret that another party knows too, for formats that ask for it.
+pub fn hmac_sha256(secret: &[u8], text: &[u8]) -> [u8; 32] {
+    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), text);
+    tag.as_ref().try_into().expect("SHA-256 has 32 bytes")
 }
