@@ -1,6 +1,6 @@
 //! Guards and bands, one pair of people each.
 
-use identity::{Bands, Decision, Encoded, Grade, Identifier, Index, Keys, Person, Weights, encode};
+use identity::{Bands, Decision, Encoded, Field, Grade, Identifier, Index, Keys, Person, Weights, encode};
 use std::sync::LazyLock;
 
 static KEYS: LazyLock<Keys> = LazyLock::new(|| Keys::new(seal::DataKey::generate(&|out| out.fill(7))));
@@ -112,6 +112,27 @@ fn a_record_between_two_people_joins_one() {
 }
 
 #[test]
+fn a_key_that_too_many_share_is_passed_over_and_counted() {
+    let mut index = Index::default();
+    for _ in 0..2_001 {
+        index.insert(encoded(ANN));
+    }
+    let (weights, bands) = (Weights::default(), Bands::default());
+    assert!(index.matches(&weights, &bands, &encoded(ANN)).is_empty());
+    assert_eq!(index.skipped(), encoded(ANN).blocks().len() as u64);
+    let rare = Person { family: "Meinhart", ..ANN };
+    index.insert(encoded(rare));
+    assert_eq!(index.matches(&weights, &bands, &encoded(rare)).len(), 1, "a rare key still finds");
+}
+
+#[test]
+fn weights_are_not_learnt_from_one_record() {
+    let mut index = Index::default();
+    index.insert(encoded(ANN));
+    assert!(identity::estimate(&index, &Weights::default(), 1).is_none());
+}
+
+#[test]
 fn grades_follow_the_bands_and_the_size() {
     let mut index = Index::default();
     index.insert(encoded(ANN));
@@ -122,6 +143,25 @@ fn grades_follow_the_bands_and_the_size() {
     assert_eq!(bands.grade(&score, 38_000_000), Grade::CertainlyNot);
     assert_eq!(Bands::default().grade(&score, 38_000), Grade::Certain);
     assert_eq!(bands.at(1), bands.at(1_000), "a small index is not trusting");
+}
+
+#[test]
+fn a_score_says_what_it_is_made_of() {
+    let mut index = Index::default();
+    index.insert(encoded(ANN));
+    let other = Person { given: "Glory", phones: &[], street: "1 Elsewhere Road", birth_date: "1966-05-07", ..ANN };
+    let found = index.matches(&Weights::default(), &Bands::default(), &encoded(other));
+    let reasons: Vec<_> = found[0].score.reasons().collect();
+    let expected = [
+        (Field::First, "nickname"),
+        (Field::Last, "equal"),
+        (Field::Birth, "one part differs"),
+        (Field::Sex, "equal"),
+        (Field::Address, "different"),
+        (Field::Zip, "equal"),
+        (Field::City, "equal"),
+    ];
+    assert_eq!(reasons, expected, "the missing phone says nothing");
 }
 
 #[test]

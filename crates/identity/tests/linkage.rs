@@ -103,6 +103,23 @@ fn arriving_records_find_their_person() {
     assert_eq!(index.skipped(), 0, "no key of so small a set is too common");
 }
 
+/// All pairs known at once, with learnt weights: a person's records are found through each other.
+#[test]
+fn clusters_made_anew_keep_their_precision() {
+    let mut index = Index::default();
+    for record in &CLINIC.set.records {
+        index.insert(record.clone());
+    }
+    let bands = Bands::default();
+    let auto = |(_, _, score): &&(u32, u32, Score)| bands.decide(score, CLINIC.index.len()) == Decision::Auto;
+    index.recluster(&CLINIC.weights, CLINIC.scored.iter().filter(auto).copied().collect());
+    let quality = CLINIC.set.quality(index.linked());
+    assert!(quality.precision() >= 0.995, "precision {:.4}", quality.precision());
+    assert!(quality.recall() > CLINIC.decided(Decision::Auto).recall(), "recall {:.4}", quality.recall());
+    index.recluster(&CLINIC.weights, Vec::new());
+    assert_eq!(index.linked().count(), 0, "nothing is left of former clusters");
+}
+
 #[test]
 fn a_dry_run_names_the_pairs_that_would_be_decided_otherwise() {
     let bands = Bands::default();
