@@ -1,7 +1,7 @@
 //! `cargo xtask bench NAME`: drives a released `weir` over HTTP from the same machine and compares what it reaches with its targets.
 //!
-//! One file per benchmark: `crud`, `read`, `create`, `outbox`, `load`, `search`, `idle`, `destinations`, `backlog`, `identity`. The rest is what they share: `http` and `drive` make the
-//! requests, `server` runs the binary, `synthea` and `stores` make the data, `latency` and `report` turn samples into a table.
+//! One file per benchmark: `crud`, `read`, `create`, `outbox`, `load`, `search`, `idle`, `destinations`, `backlog`, `identity`, `vaccines`. The rest is what they
+//! share: `http` and `drive` make the requests, `server` runs the binary, `synthea` and `stores` make the data, `latency` and `report` turn samples into a table.
 
 mod backlog;
 mod baseline;
@@ -27,6 +27,7 @@ mod server;
 mod sink;
 mod stores;
 mod synthea;
+mod vaccines;
 
 use anyhow::Result;
 use options::Options;
@@ -75,6 +76,7 @@ fn run(options: &Options) -> Result<bool> {
             "destinations" => destinations::run(options, &mut stores, &mut report)?,
             "backlog" => backlog::run(options, &mut stores, &mut report)?,
             "identity" => identity::run(options, &mut report)?,
+            "vaccines" => vaccines::run(options, &mut report)?,
             "search" => search::run(options, &mut stores, &mut report)?,
             _ => idle::run(options, &mut stores, &mut report)?,
         }

@@ -8,7 +8,7 @@ pub(crate) const USAGE: &str = "\
 cargo xtask bench NAME.. [options]
 
   NAME               crud, read, create, outbox, load, search, idle, destinations, backlog,
-                     identity, or all
+                     identity, vaccines, or all
   --quick            about two seconds each on small data: proves that the drivers work, measures nothing
   --json             the report as JSON
   --seconds N        how long each measurement lasts (10)
@@ -24,8 +24,8 @@ cargo xtask bench NAME.. [options]
 Settings of the server can be given in the environment: WEIR__FHIR__VALIDATION=structure";
 
 /// Every benchmark, in the order in which `all` runs them.
-const NAMES: [&str; 10] =
-    ["crud", "read", "create", "outbox", "load", "search", "idle", "destinations", "backlog", "identity"];
+const NAMES: [&str; 11] =
+    ["crud", "read", "create", "outbox", "load", "search", "idle", "destinations", "backlog", "identity", "vaccines"];
 
 #[derive(Debug)]
 pub(crate) struct Options {

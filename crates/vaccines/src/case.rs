@@ -1,6 +1,6 @@
 //! One person on one day: what all steps look at, and the clock that learns what time alone would change.
 
-use crate::date::{Date, Period};
+use crate::date::{Date, Period, after};
 use crate::person::{Dose, Person};
 use crate::schedule::{AgeRange, InForce, ObservationCode, Schedule};
 use std::cell::Cell;
@@ -45,6 +45,8 @@ pub(crate) struct Case<'a, 's> {
     pub(crate) schedule: &'s Schedule,
     pub(crate) person: &'a Person,
     pub(crate) clock: Clock,
+    /// Year, month and day of birth: most dates are ages.
+    born: (i32, u8, u8),
     /// Positions in `Person::doses` of those given by the day of assessment, by date.
     pub(crate) history: Vec<usize>,
 }
@@ -55,7 +57,7 @@ impl<'a, 's> Case<'a, 's> {
         let mut history: Vec<usize> =
             (0..person.doses.len()).filter(|dose| clock.reached(person.doses[*dose].date)).collect();
         history.sort_by_key(|dose| person.doses[*dose].date);
-        Self { schedule, person, clock, history }
+        Self { schedule, person, clock, born: person.birth.parts(), history }
     }
 
     pub(crate) fn now(&self) -> Moment<'_> {
@@ -68,7 +70,7 @@ impl<'a, 's> Case<'a, 's> {
 
     /// The day the person reaches the age.
     pub(crate) fn at(&self, age: Period) -> Date {
-        self.person.birth + age
+        after(self.born, age)
     }
 
     pub(crate) fn observed(&self, code: ObservationCode) -> bool {

@@ -151,21 +151,22 @@ impl Add<Period> for Date {
     type Output = Date;
 
     fn add(self, period: Period) -> Date {
-        if period.months == 0 {
-            return self.plus_days(period.days);
-        }
-        let (year, month, day) = self.parts();
-        let months = year * 12 + i32::from(month) - 1 + period.months;
-        let (year, month, day) = (months.div_euclid(12), months.rem_euclid(12) + 1, i32::from(day));
-        let date = if day <= month_length(year, month) {
-            Date::of(year, month, day)
-        } else if month == 12 {
-            Date::of(year + 1, 1, 1)
-        } else {
-            Date::of(year, month + 1, 1)
-        };
-        date.plus_days(period.days)
+        if period.months == 0 { self.plus_days(period.days) } else { after(self.parts(), period) }
     }
+}
+
+/// The date a period after the day with these parts.
+pub(crate) fn after((year, month, day): (i32, u8, u8), period: Period) -> Date {
+    let months = year * 12 + i32::from(month) - 1 + period.months;
+    let (year, month, day) = (months.div_euclid(12), months.rem_euclid(12) + 1, i32::from(day));
+    let date = if day <= month_length(year, month) {
+        Date::of(year, month, day)
+    } else if month == 12 {
+        Date::of(year + 1, 1, 1)
+    } else {
+        Date::of(year, month + 1, 1)
+    };
+    date.plus_days(period.days)
 }
 
 #[cfg(test)]
