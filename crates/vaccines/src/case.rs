@@ -49,6 +49,8 @@ pub(crate) struct Case<'a, 's> {
     born: (i32, u8, u8),
     /// Positions in `Person::doses` of those given by the day of assessment, by date.
     pub(crate) history: Vec<usize>,
+    /// Those of the history that other vaccines must keep a distance from.
+    pub(crate) conflicting: Vec<usize>,
 }
 
 impl<'a, 's> Case<'a, 's> {
@@ -57,7 +59,9 @@ impl<'a, 's> Case<'a, 's> {
         let mut history: Vec<usize> =
             (0..person.doses.len()).filter(|dose| clock.reached(person.doses[*dose].date)).collect();
         history.sort_by_key(|dose| person.doses[*dose].date);
-        Self { schedule, person, clock, born: person.birth.parts(), history }
+        let conflicting =
+            history.iter().copied().filter(|dose| schedule.conflicting.contains(&person.doses[*dose].cvx)).collect();
+        Self { schedule, person, clock, born: person.birth.parts(), history, conflicting }
     }
 
     pub(crate) fn now(&self) -> Moment<'_> {

@@ -49,6 +49,7 @@ impl Schedule {
         let position = loaded.antigens.iter().enumerate().map(|(at, antigen)| (antigen.name.clone(), at)).collect();
         for conflict in within(&root, "liveVirusConflicts", "liveVirusConflict") {
             let (vaccines, conflict) = live_conflict(conflict)?;
+            loaded.conflicting.insert(vaccines.0);
             loaded.conflicts.insert(vaccines, conflict);
         }
         loaded.groups = groups(&root, &position)?;

@@ -1,7 +1,7 @@
 //! The supporting data as the engine uses it: immutable, typed, loaded once.
 
 use crate::date::{Date, Period};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// A vaccine type: its CVX code as a number.
 pub type Cvx = u16;
@@ -16,6 +16,8 @@ pub struct Schedule {
     pub(crate) antigens_of: HashMap<Cvx, Vec<Association>>,
     /// By the earlier vaccine and the one it impacts.
     pub(crate) conflicts: HashMap<(Cvx, Cvx), Conflict>,
+    /// The earlier vaccines of all conflicts.
+    pub(crate) conflicting: HashSet<Cvx>,
     /// Which observations a code of a system (`SNOMED`, `CVX`, `CDCPHINVS`) means.
     pub(crate) coded: HashMap<(String, String), Vec<ObservationCode>>,
 }
