@@ -16,6 +16,8 @@ use reqwest::header::CONTENT_TYPE;
 
 /// The member of [`Remote::more`] that holds the name of the newest file.
 pub(super) const FILE: &str = "file";
+/// Of the hash of the content in a file name.
+const HASH_CHARS: usize = 12;
 /// Between the parts of the body; files that contain it are text of ours, or base64 of somebody else's.
 const BOUNDARY: &str = "weir-5b1c7e0d94f24f0e8d3a";
 
@@ -80,7 +82,9 @@ fn is_of(name: &str, key: &str) -> bool {
 pub(super) fn key_of(name: &str) -> Option<String> {
     let key = name.rsplitn(3, '.').nth(2)?;
     let (ty, id) = key.split_once('-')?;
-    (is_of(name, key) && ::fhir::defs::r4().resource_by_name(ty).is_some()).then(|| format!("{ty}/{id}"))
+    let hash = name.rsplit('.').nth(1)?;
+    let is_hash = hash == "withdrawn" || hash.len() == HASH_CHARS && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
+    (is_hash && ::fhir::defs::r4().resource_by_name(ty).is_some()).then(|| format!("{ty}/{id}"))
 }
 
 /// The file names of the patient's documents in our category.
@@ -150,7 +154,7 @@ fn file(push: &Push<'_>, body: &Value) -> Written<File> {
         }
         None => ("text/plain", outline(body).into_bytes()),
     };
-    let name = format!("{}.{}.{}", push.key(), &seal::fingerprint(&bytes)[..12], extension(media_type));
+    let name = format!("{}.{}.{}", push.key(), &seal::fingerprint(&bytes)[..HASH_CHARS], extension(media_type));
     Ok(File { name, media_type: media_type.to_owned(), bytes })
 }
 
@@ -180,7 +184,8 @@ mod tests {
         assert!(!is_of("Immunization-ab.0123456789ab.txt", "Immunization-a"));
         assert_eq!(key_of("Immunization-a.b.0123456789ab.txt").as_deref(), Some("Immunization/a.b"));
         assert_eq!(key_of("Immunization-a.withdrawn.txt").as_deref(), Some("Immunization/a"));
-        assert_eq!(key_of("scan-1.2026.pdf"), None);
+        assert_eq!(key_of("Patient-7.2026.pdf"), None);
+        assert_eq!(key_of("scan-1.0123456789ab.pdf"), None);
     }
 
     #[test]

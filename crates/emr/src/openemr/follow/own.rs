@@ -28,13 +28,15 @@ impl Follower {
         }
     }
 
-    /// By its file name, which begins with our key.
+    /// By its file name, which begins with the key of a resource of ours. Whether delivery knows of it already does not matter: a
+    /// process that died after the upload finds it by the same name.
     async fn is_our_document(&self, theirs: &Value) -> Result<bool, FollowError> {
         let title = |content: &Value| content.path(&["attachment", "title"])?.as_str().map(str::to_owned);
         for title in theirs.list("content").iter().filter_map(title) {
             let Some(key) = document::key_of(&title) else { continue };
-            let there = self.sync.rows.delivered(&key).await?;
-            if there.is_some_and(|there| more(&there.remote, document::FILE).is_some()) {
+            let Some((name, id)) = key.split_once('/') else { continue };
+            let Some(ty) = r4().resource_by_name(name) else { continue };
+            if self.sync.rows.feed.current(ty, id).await?.is_some() {
                 return Ok(true);
             }
         }
