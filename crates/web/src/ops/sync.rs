@@ -1,18 +1,19 @@
 //! `/sync`: two-way synchronisation for programs, and its part of a destination's page.
 
+use super::api::json;
 use super::destination::{self, Name};
 use super::refused::{InJson, Refused};
 use super::{Ops, Shared, origin, short};
 use crate::words;
 use axum::body::Bytes;
 use axum::extract::{Extension, Path, RawQuery, State};
-use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use emr::Watched;
 use emr::openemr::{Course, FollowError, Follower, Report, Run};
 use engine::Session;
 use maud::{Markup, html};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,14 +21,6 @@ use std::time::Duration;
 const WAIT_MAX: Duration = Duration::from_secs(25);
 
 type Answer = Result<Response, InJson>;
-
-/// What is read of a patient.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum What {
-    Patient,
-    Observations,
-    Both,
-}
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -45,11 +38,6 @@ struct WantedRun {
     tenant: Option<String>,
 }
 
-fn json(status: StatusCode, value: &impl Serialize) -> Response {
-    let text = serde_json::to_string(value).unwrap_or_default();
-    (status, [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")], text).into_response()
-}
-
 /// Numbers of every synchronised destination.
 pub(super) async fn status(State(ops): Shared, RawQuery(query): RawQuery) -> Answer {
     origin::parameters(query.as_deref(), &[])?;
@@ -60,49 +48,19 @@ pub(super) async fn status(State(ops): Shared, RawQuery(query): RawQuery) -> Ans
         value["destination"] = watched.name.into();
         Some(value)
     });
-    Ok(json(StatusCode::OK, &serde_json::json!({ "syncs": all.collect::<Vec<_>>() })))
+    Ok(json(&serde_json::json!({ "syncs": all.collect::<Vec<_>>() })))
 }
 
-pub(super) async fn patient(
-    ops: Shared,
-    session: Extension<Session>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Answer {
-    now(ops, session, &uri, &headers, &body, What::Patient).await
-}
-
-pub(super) async fn observation(
-    ops: Shared,
-    session: Extension<Session>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Answer {
-    now(ops, session, &uri, &headers, &body, What::Observations).await
-}
-
-pub(super) async fn both(
-    ops: Shared,
-    session: Extension<Session>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Answer {
-    now(ops, session, &uri, &headers, &body, What::Both).await
-}
-
-async fn now(
+/// Reads the patient, its Observations, or both, and applies them now.
+pub(super) async fn now<const PATIENT: bool, const OBSERVATIONS: bool>(
     State(ops): Shared,
     Extension(session): Extension<Session>,
-    uri: &Uri,
-    headers: &HeaderMap,
-    body: &[u8],
-    what: What,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
 ) -> Answer {
-    origin::check(headers, uri)?;
-    let wanted: Wanted = serde_json::from_slice(body).map_err(|error| {
+    origin::check(&headers, &uri)?;
+    let wanted: Wanted = serde_json::from_slice(&body).map_err(|error| {
         Refused::invalid(format!(
             "the body must be {{\"patientId\": \"id\"}}, and may name a destination and a tenant ({error})"
         ))
@@ -117,28 +75,28 @@ async fn now(
     let who = session.who.id.clone();
     // In a task of its own: it is not left half done because somebody has closed a connection.
     let task = tokio::spawn(async move {
-        let (own, types): (bool, &[&str]) = match what {
-            What::Patient => (true, &[]),
-            What::Observations => (false, &["Observation"]),
-            What::Both => (true, &["Observation"]),
-        };
-        let outcome = follower.patient(&wanted.patient_id, own, types, &calls).await;
+        let types: &[&str] = if OBSERVATIONS { &["Observation"] } else { &[] };
+        let outcome = follower.patient(&wanted.patient_id, PATIENT, types, &calls).await;
         let noted = follower.note(&who, &wanted.patient_id, &outcome).await;
         noted.map_err(FollowError::Store).and(outcome)
     });
     let Ok(joined) = tokio::time::timeout(WAIT_MAX, task).await else {
         let text = "it goes on: the destination allows no more calls just now";
-        return Ok(json(StatusCode::ACCEPTED, &serde_json::json!({ "status": "accepted", "text": text })));
+        return Ok(accepted(&serde_json::json!({ "status": "accepted", "text": text })));
     };
     let outcome = joined.map_err(|_| Refused::ended())?;
     match outcome {
-        Ok(report) => Ok(json(StatusCode::OK, &done(&watched, &report))),
+        Ok(report) => Ok(json(&done(&watched, &report))),
         Err(error) => Err(refused(&error).into()),
     }
 }
 
 fn done(watched: &Watched, report: &Report) -> serde_json::Value {
     serde_json::json!({ "status": "done", "tenant": watched.tenant, "destination": watched.name, "result": report })
+}
+
+fn accepted(value: &serde_json::Value) -> Response {
+    (StatusCode::ACCEPTED, json(value)).into_response()
 }
 
 fn refused(error: &FollowError) -> Refused {
@@ -167,7 +125,7 @@ pub(super) async fn run(
     let course = course(&wanted.course)?;
     let (watched, follower) = ops.follower(wanted.tenant.as_deref(), wanted.destination.as_deref())?;
     ops.ask(&session, (&watched.tenant, &watched.name), &follower, course).await?;
-    Ok(json(StatusCode::ACCEPTED, &serde_json::json!({ "status": "accepted", "course": course.word() })))
+    Ok(accepted(&serde_json::json!({ "status": "accepted", "course": course.word() })))
 }
 
 fn course(text: &str) -> Result<Course, Refused> {

@@ -41,8 +41,12 @@ impl Delivering {
             let (tenant, name) = (destination.tenant.clone(), destination.name.clone());
             self.roster.put(Watched { tenant, name, witness, follower: side.follower.clone() });
             if let Some(follower) = side.follower.clone() {
-                let follow = sync::follow(destination.clone(), follower, self.clone());
-                self.followers().spawn(async move { drop(follow.await) });
+                let (tenant, name) = (destination.tenant.clone(), destination.name.clone());
+                let (schedule, desk) = (sync::schedule(destination)?, self.desk.clone());
+                self.followers().spawn(async move {
+                    let calls = || Some(desk.get(&tenant, &name)?.calls());
+                    follower.run(&schedule, calls).await;
+                });
             }
             let (destination, engine, desk) = (destination.clone(), engine.clone(), self.desk.clone());
             self.tasks().spawn(async move {

@@ -1,11 +1,9 @@
 //! Two-way synchronisation of a destination from its settings.
 
 use crate::config::destination::Destination;
-use crate::delivering::Delivering;
 use anyhow::Result;
-use delivery::Calls;
 use emr::OpenEmr;
-use emr::openemr::{Follower, Schedule};
+use emr::openemr::Schedule;
 use emr::sync::{BusinessIdentifier, Kind, Settings, Sync};
 use engine::{Engine, Principal, Session};
 use std::sync::Arc;
@@ -31,14 +29,10 @@ pub(crate) async fn shared(
     Ok(Arc::new(Sync::new(engine.clone(), session, settings, Arc::new(BusinessIdentifier)).await?))
 }
 
-/// Follows until the process ends.
-pub(crate) async fn follow(destination: Destination, follower: Arc<Follower>, delivering: Delivering) -> Result<()> {
-    let schedule = Schedule {
+pub(crate) fn schedule(destination: &Destination) -> Result<Schedule> {
+    Ok(Schedule {
         every: Duration::from_secs(destination.sync.every_s),
         sweep_at: destination.sync.sweep_at()?,
         zone: destination.zone()?,
-    };
-    let calls = || -> Option<Calls> { Some(delivering.desk.get(&destination.tenant, &destination.name)?.calls()) };
-    follower.run(&schedule, calls).await;
-    Ok(())
+    })
 }
