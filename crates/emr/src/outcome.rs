@@ -7,6 +7,17 @@ use fhir::json::{Document, Limits};
 /// Longest message of the EMR that is kept.
 const TEXT_BYTES_MAX: usize = 500;
 
+/// Why it did not go well.
+pub(crate) fn problem_of(outcome: Outcome) -> Problem {
+    match outcome {
+        Outcome::Retry { problem, .. }
+        | Outcome::Refused(problem)
+        | Outcome::Unknown(problem)
+        | Outcome::Gone(problem) => problem,
+        Outcome::Done(_) => Problem::default(),
+    }
+}
+
 pub(crate) fn of_lost(lost: Lost) -> Outcome {
     match lost {
         Lost::NotSent(problem) => Outcome::Retry { problem, after: None },

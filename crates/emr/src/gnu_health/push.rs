@@ -62,13 +62,7 @@ impl Push<'_> {
         match self.look().await {
             Ok(Some(remote)) => Found::Yes(remote),
             Ok(None) => Found::No,
-            Err(
-                Outcome::Retry { problem, .. }
-                | Outcome::Refused(problem)
-                | Outcome::Unknown(problem)
-                | Outcome::Gone(problem),
-            ) => Found::Unknown(problem),
-            Err(Outcome::Done(remote)) => Found::Yes(remote),
+            Err(outcome) => Found::Unknown(crate::outcome::problem_of(outcome)),
         }
     }
 

@@ -3,8 +3,9 @@
 use super::answer;
 use super::answer::scalar;
 use super::local_time::{date, hour, local};
-use super::push::{Looked, Push, Subject, Written, more, problem_of, remote, unsaid};
+use super::push::{Looked, Push, Subject, Written, more, remote, unsaid};
 use super::register;
+use crate::outcome::problem_of;
 use ::fhir::json;
 use ::fhir::json::Value;
 use delivery::{Outcome, Problem, Remote};

@@ -4,8 +4,9 @@
 
 use super::answer::{failed, rows, scalar};
 use super::outline::outline;
-use super::push::{Looked, Push, Subject, Written, more, problem_of, remote};
+use super::push::{Looked, Push, Subject, Written, more, remote};
 use super::site::{Failure, Who};
+use crate::outcome::problem_of;
 use ::fhir::json;
 use ::fhir::json::Value;
 use base64::Engine as _;

@@ -3,7 +3,8 @@
 use super::answer::{failed, row, scalar};
 use super::local_time::{date_time, local};
 use super::outline;
-use super::push::{Looked, Push, Written, problem_of, remote, unsaid};
+use super::push::{Looked, Push, Written, remote, unsaid};
+use crate::outcome::problem_of;
 use ::fhir::json;
 use ::fhir::json::Value;
 use delivery::{Problem, Remote};

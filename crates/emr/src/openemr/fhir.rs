@@ -1,9 +1,10 @@
 //! Whatever OpenEMR says that it takes by FHIR.
 
 use super::answer::{body, refused, scalar};
-use super::push::{Looked, Push, Written, by_fhir, is_withdrawn, problem_of};
+use super::push::{Looked, Push, Written, by_fhir, is_withdrawn};
 use super::site::{Failure, Who};
 use crate::fhir_server::add_identifier;
+use crate::outcome::problem_of;
 use ::fhir::json;
 use ::fhir::json::Value;
 use delivery::{Outcome, Problem, Remote};

@@ -6,7 +6,8 @@
 use super::answer::{failed, row, scalar};
 use super::local_time::{date, date_time, local};
 use super::outline;
-use super::push::{Looked, Push, Subject, Written, more, problem_of, remote, unsaid};
+use super::push::{Looked, Push, Subject, Written, more, remote, unsaid};
+use crate::outcome::problem_of;
 use ::fhir::json;
 use ::fhir::json::Value;
 use delivery::{Outcome, Problem, Remote};

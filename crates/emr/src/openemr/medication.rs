@@ -1,7 +1,8 @@
 //! MedicationRequest and MedicationStatement: the list of medications, by its older endpoint.
 
 use super::list::{Entry, List, elsewhere};
-use super::push::{Looked, Push, Subject, Written, problem_of};
+use super::push::{Looked, Push, Subject, Written};
+use crate::outcome::problem_of;
 use ::fhir::json::Value;
 use delivery::Remote;
 

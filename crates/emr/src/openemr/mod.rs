@@ -194,7 +194,7 @@ impl Destination for OpenEmr {
         Box::pin(async move {
             let plan = match self.plan(calls).await {
                 Ok(plan) => plan,
-                Err(outcome) => return Found::Unknown(push::problem_of(outcome)),
+                Err(outcome) => return Found::Unknown(crate::outcome::problem_of(outcome)),
             };
             Push { emr: self, item, turns: calls, plan: &plan }.probe().await
         })

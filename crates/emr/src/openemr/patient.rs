@@ -27,7 +27,7 @@ pub(super) async fn look(push: &Push<'_>) -> Looked {
     let found = push.search("Patient", &[("identifier", push.key())]).await?;
     let is_ours = |patient: &&Value| patient.list("identifier").iter().any(|one| one.str("value") == Some(push.key()));
     let Some(id) = found.iter().find(is_ours).and_then(|patient| patient.str("id")) else { return Ok(None) };
-    let pid = push.pid(id).await.map_err(super::push::problem_of)?;
+    let pid = push.pid(id).await.map_err(crate::outcome::problem_of)?;
     Ok(Some(of(id, &pid)))
 }
 

@@ -7,6 +7,7 @@ use super::{
     OpenEmr, allergy, appointment, condition, document, encounter, fhir, medication, patient, register, vital,
 };
 use crate::http::Answer;
+use crate::outcome::problem_of;
 use crate::turns::Turns;
 use ::fhir::json::Value;
 use delivery::{Found, Item, Outcome, Problem, Remote};
@@ -355,16 +356,6 @@ pub(super) fn remote(id: &str, numbers: &[(&str, &str)], subject: &Subject) -> R
 /// One of the further ids of a record.
 pub(super) fn more<'a>(remote: &'a Remote, name: &str) -> Option<&'a str> {
     remote.more.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
-}
-
-pub(super) fn problem_of(outcome: Outcome) -> Problem {
-    match outcome {
-        Outcome::Retry { problem, .. }
-        | Outcome::Refused(problem)
-        | Outcome::Unknown(problem)
-        | Outcome::Gone(problem) => problem,
-        Outcome::Done(_) => Problem::default(),
-    }
 }
 
 /// The id of the encounter that a resource belongs to.

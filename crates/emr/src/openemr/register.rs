@@ -41,7 +41,7 @@ pub(super) async fn look(push: &Push<'_>, body: Option<&Value>) -> Looked {
     let found = push.search(&push.item.name, &[(parameter(&push.item.name), text)]).await?;
     let same = found.iter().find(|one| self::npi(one) == Some(npi));
     let Some(id) = same.and_then(|one| one.str("id")) else { return Ok(None) };
-    let number = number(push, id, npi).await.map_err(super::push::problem_of)?;
+    let number = number(push, id, npi).await.map_err(crate::outcome::problem_of)?;
     Ok(Some(Remote { id: id.to_owned(), more: number.map(|number| (NUMBER.to_owned(), number)).into_iter().collect() }))
 }
 

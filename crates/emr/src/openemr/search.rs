@@ -2,9 +2,9 @@
 
 use super::OpenEmr;
 use super::answer::unread;
-use super::push::problem_of;
 use super::site::{Failure, Who};
 use crate::http::{Answer, Lost, TOO_LONG};
+use crate::outcome::problem_of;
 use crate::turns::Turns;
 use delivery::{Outcome, Problem};
 use fhir::json::{Document, Limits, Value};

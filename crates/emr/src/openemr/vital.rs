@@ -2,8 +2,9 @@
 
 use super::answer::scalar;
 use super::local_time::{date_time, local};
-use super::push::{Looked, Push, Written, more, problem_of, remote};
+use super::push::{Looked, Push, Written, more, remote};
 use super::units::{Kind, convert};
+use crate::outcome::problem_of;
 use ::fhir::json::Value;
 use delivery::{Outcome, Problem, Remote};
 

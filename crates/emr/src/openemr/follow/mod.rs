@@ -173,6 +173,7 @@ impl Follower {
                 super::search::search(&self.emr, turns, name, &query, super::search::BYTES_MAX).await?.resources,
             );
         }
+        let found = found.into_iter().filter_map(settle::pulled).collect();
         self.settle_all(found, turns, &mut report).await?;
         Ok(report)
     }

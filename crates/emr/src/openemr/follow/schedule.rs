@@ -7,6 +7,7 @@ use crate::turns::Turns;
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan};
+use std::collections::BTreeMap;
 use std::time::Duration;
 use store::AuditRecord;
 
@@ -54,7 +55,7 @@ struct Going {
 impl Follower {
     /// Runs until `turns` has none left because the process ends. `turns` gives the calls of the dispatcher that runs now.
     pub async fn run<T: Turns>(&self, schedule: &Schedule, turns: impl Fn() -> Option<T>) {
-        let (mut round, mut sweep) = (None, None);
+        let mut under_way: BTreeMap<Course, Going> = BTreeMap::new();
         let mut failures = 0_u32;
         loop {
             let course = self.due(schedule).await;
@@ -66,17 +67,13 @@ impl Follower {
                 tokio::time::sleep(AGAIN).await;
                 continue;
             };
-            let going = match course {
-                Course::Round => &mut round,
-                Course::Sweep => &mut sweep,
-            };
-            let going: &mut Going = going.get_or_insert_with(|| self.begin(course));
+            let going = under_way.entry(course).or_insert_with(|| self.begin(course));
             match self.step(course, &turns, &mut going.report).await {
                 Ok(done) => {
                     failures = 0;
                     if done {
                         self.end(course, going, None).await;
-                        self.clear(course, &mut round, &mut sweep);
+                        under_way.remove(&course);
                     }
                 }
                 // Its dispatcher has ended: there may be another.
@@ -94,18 +91,11 @@ impl Follower {
                         "synchronisation failed, goes on later"
                     );
                     self.end(course, going, Some(text)).await;
-                    self.clear(course, &mut round, &mut sweep);
+                    under_way.remove(&course);
                     let pause = AGAIN.saturating_mul(1 << failures.min(6)).min(AGAIN_MAX).max(asked);
                     tokio::time::sleep(pause).await;
                 }
             }
-        }
-    }
-
-    fn clear(&self, course: Course, round: &mut Option<Going>, sweep: &mut Option<Going>) {
-        match course {
-            Course::Round => *round = None,
-            Course::Sweep => *sweep = None,
         }
     }
 

@@ -19,28 +19,25 @@ type Chain<'a> = &'a [&'a str];
 impl Follower {
     /// Applies what a step has found, then keeps how far it is.
     pub(super) async fn take(&self, mut step: Step, turns: &dyn Turns, report: &mut Report) -> Result<(), FollowError> {
-        let pulled = std::mem::take(&mut step.pulled);
-        let doubtful = self.sync.doubtful().await?;
-        for one in pulled {
-            let Some(ty) = r4().resource_by_name(&one.ty) else { continue };
+        let of_sync = |one: super::super::Pulled| {
             let remote = Remote { id: one.remote_id, more: Vec::new() };
-            let pulled = Pulled { ty, remote, resource: one.resource };
-            self.settle(&pulled, &doubtful, turns, &[], report).await?;
-        }
+            Some(Pulled { ty: r4().resource_by_name(&one.ty)?, remote, resource: one.resource })
+        };
+        let found = std::mem::take(&mut step.pulled).into_iter().filter_map(of_sync).collect();
+        self.settle_all(found, turns, report).await?;
         Ok(self.kept.step(step).await?)
     }
 
-    /// Applies resources that were just read.
+    /// Applies what was just read.
     pub(super) async fn settle_all(
         &self,
-        resources: Vec<Value>,
+        found: Vec<Pulled>,
         turns: &dyn Turns,
         report: &mut Report,
     ) -> Result<(), FollowError> {
         let doubtful = self.sync.doubtful().await?;
-        for resource in resources {
-            let Some(pulled) = pulled(resource) else { continue };
-            self.settle(&pulled, &doubtful, turns, &[], report).await?;
+        for pulled in &found {
+            self.settle(pulled, &doubtful, turns, &[], report).await?;
         }
         Ok(())
     }
@@ -137,7 +134,7 @@ impl Follower {
     }
 }
 
-fn pulled(resource: Value) -> Option<Pulled> {
+pub(super) fn pulled(resource: Value) -> Option<Pulled> {
     let ty = r4().resource_by_name(resource.str("resourceType")?)?;
     let remote = Remote { id: resource.str("id")?.to_owned(), more: Vec::new() };
     Some(Pulled { ty, remote, resource: Some(resource) })
