@@ -75,7 +75,7 @@ impl Engine {
             audit: vec![self.record(access, status)],
             ..Batch::default()
         };
-        let committed = tenant.commit(batch).await?;
+        let committed = self.commit(access.session, tenant, batch).await?;
         stored.at_us = committed.at_us;
         Ok(Written { change, resource: Some(Resource::from(stored)) })
     }

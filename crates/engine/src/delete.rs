@@ -97,7 +97,7 @@ impl Engine {
             batch.audit.push(self.record(access, 204));
             batch.writes.push(deletion(stored));
         }
-        let committed = tenant.commit(batch).await?;
+        let committed = self.commit(access.session, tenant, batch).await?;
         let resource = Resource {
             ty: first.ty,
             id: first.id.clone(),

@@ -6,7 +6,7 @@ use crate::{Engine, Error, Resource, Session};
 use fhir::defs::{self, TypeId};
 use fhir::index::{Value, extract_param};
 use fhir::json::{Document, Limits};
-use store::{AuditRecord, Batch, ClaimChange, StateChange, Stored, Tenant};
+use store::{AuditRecord, Batch, ClaimChange, Happened, StateChange, Stored, Tenant};
 
 /// One tenant's change log and the state that a follower keeps. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -36,11 +36,15 @@ impl Engine {
     /// For followers only: what they read by it leaves no audit record, so they note what they pass on.
     pub async fn feed(&self, session: &Session) -> Result<Feed, Error> {
         let tenant = self.admit(&Access::new(session, "follow", String::new()), None).await?;
-        Ok(Feed { tenant })
+        Ok(Feed::of(tenant))
     }
 }
 
 impl Feed {
+    pub(crate) fn of(tenant: Tenant) -> Feed {
+        Feed { tenant }
+    }
+
     /// Versions after `after`, in commit order, at most `limit`.
     pub async fn changes(&self, after: u64, limit: usize) -> Result<Vec<Followed>, Error> {
         let changes = self.tenant.changes(after, limit).await?;
@@ -64,6 +68,16 @@ impl Feed {
     /// Kept values whose keys come after `after`, in order, at most `limit`.
     pub async fn states(&self, space: &str, after: &str, limit: usize) -> Result<Vec<(String, Vec<u8>)>, Error> {
         Ok(self.tenant.states(space, after, limit).await?)
+    }
+
+    /// All keys of a counter that are not 0, in order.
+    pub async fn counters(&self, name: &str) -> Result<Vec<(String, i64)>, Error> {
+        Ok(self.tenant.counters(name).await?)
+    }
+
+    /// Events of a topic after number `after`, in commit order, at most `limit`.
+    pub async fn events(&self, topic: &str, after: u64, limit: usize) -> Result<Vec<Happened>, Error> {
+        Ok(self.tenant.events(topic, after, limit).await?)
     }
 
     pub async fn keep(&self, keep: Keep) -> Result<(), Error> {

@@ -6,6 +6,7 @@ mod bundle;
 mod conditional;
 mod create;
 mod delete;
+mod derived;
 mod edits;
 mod error;
 mod etag;
@@ -27,6 +28,7 @@ mod update;
 mod validate;
 
 pub use api::*;
+pub use derived::{Boxed, Derived, DerivedResource, Deriver, Ticket};
 pub use etag::{IfMatch, version_of};
 pub use feed::{Feed, Followed, Keep};
 pub use validate::PROFILES_UNCHECKED;
@@ -60,6 +62,7 @@ pub type Random = Arc<dyn Fn(&mut [u8]) + Send + Sync>;
 #[derive(Clone)]
 pub struct Engine {
     inner: Arc<Inner>,
+    deriver: Option<Arc<dyn Deriver>>,
 }
 
 struct Inner {
@@ -94,6 +97,7 @@ impl Engine {
     pub fn new(store: Store, options: Options, clock: Arc<dyn Clock>, random: Random) -> Engine {
         let policy = policy::Policy::local_admin();
         Engine {
+            deriver: None,
             inner: Arc::new(Inner {
                 store,
                 options,

@@ -6,6 +6,9 @@ use fhir::defs::{self, TypeId};
 use fhir::query::{self, Context, Filter, Handling, Query, Summary, SystemTest, Test, Total};
 use store::{SearchRequest, Tenant};
 
+/// A modifier of weir, as HAPI knows it: the reference or `_id` means all records of the same person.
+const EVERY_RECORD: &str = ":mdm";
+
 impl Engine {
     pub async fn search(&self, session: &Session, search: &Search<'_>) -> Result<Page, Error> {
         let access = search_access(session, search);
@@ -16,11 +19,33 @@ impl Engine {
     }
 
     async fn search_in(&self, session: &Session, tenant: &Tenant, search: &Search<'_>) -> Result<Page, Error> {
+        let expanded = self.expanded(session, search.pairs);
+        let search = &Search { pairs: expanded.as_deref().unwrap_or(search.pairs), ..search.clone() };
         let query = self.parse_query(session, search)?;
         if let Some(trail) = trail::asked(search)? {
             return self.search_trail(session, tenant, search, query, &trail).await;
         }
         self.search_stored(session, tenant, search, query, search.cursor).await
+    }
+
+    /// Parameters with `:mdm` as parameters of all records of the person: `patient:mdm=Patient/1` becomes
+    /// `patient=Patient/1,Patient/2`. `None` when there are none.
+    fn expanded(&self, session: &Session, pairs: &[(String, String)]) -> Option<Vec<(String, String)>> {
+        pairs.iter().any(|(name, _)| name.ends_with(EVERY_RECORD)).then(|| {
+            let expand = |(name, value): &(String, String)| match name.strip_suffix(EVERY_RECORD) {
+                None => (name.clone(), value.clone()),
+                Some(name) => (name.to_owned(), self.every_record(session, value)),
+            };
+            pairs.iter().map(expand).collect()
+        })
+    }
+
+    fn every_record(&self, session: &Session, value: &str) -> String {
+        let of_one = |value: &str| {
+            let (prefix, id) = value.rsplit_once('/').map_or(("", value), |(ty, id)| (&value[..=ty.len()], id));
+            self.same_person(session, id).into_iter().map(|id| format!("{prefix}{id}")).collect::<Vec<_>>().join(",")
+        };
+        value.split(',').map(of_one).collect::<Vec<_>>().join(",")
     }
 
     fn parse_query(&self, session: &Session, search: &Search<'_>) -> Result<Query, Error> {

@@ -33,6 +33,7 @@ pub struct Batch {
     pub claims: Vec<ClaimChange>,
     pub counters: Vec<CounterChange>,
     pub queue: Vec<QueueMessage>,
+    pub events: Vec<Event>,
     pub state: Vec<StateChange>,
     pub audit: Vec<AuditRecord>,
 }
@@ -89,11 +90,27 @@ pub enum ClaimChange {
     Release { key: String, owner: String },
 }
 
+/// Adds to a counter. Its name stands in clear on disk, its key is sealed.
 #[derive(Clone, Debug)]
 pub struct CounterChange {
     pub name: String,
     pub key: String,
     pub delta: i64,
+}
+
+/// Something that happened, for those who follow a topic. The topic stands in clear on disk, the payload is sealed.
+#[derive(Clone, Debug)]
+pub struct Event {
+    pub topic: String,
+    pub payload: Vec<u8>,
+}
+
+/// An event and its place: numbers grow in commit order, over all topics of a tenant, and are never used again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Happened {
+    pub no: u64,
+    pub at_us: i64,
+    pub payload: Vec<u8>,
 }
 
 /// A row of a durable queue.

@@ -95,6 +95,11 @@ impl Tenant {
         self.embedded.shared.counters(name)
     }
 
+    /// Events of a topic after number `after`, in order, at most `limit`.
+    pub async fn events(&self, topic: &str, after: u64, limit: usize) -> Result<Vec<Happened>, StoreError> {
+        self.embedded.shared.events(topic, after, limit)
+    }
+
     pub async fn queue_lease(
         &self,
         queue: &str,

@@ -8,6 +8,7 @@ use super::{in_entry, order};
 use crate::audit::{self, Access};
 use crate::conditional::{Guard, MATCHES_MAX, lock_key};
 use crate::delete::deletion;
+use crate::derived::NotCommitted;
 use crate::patch::Operations;
 use crate::prepare::{self, BodyId};
 use crate::update::{ATTEMPTS_MAX, conditional_id, successor};
@@ -56,14 +57,14 @@ impl Engine {
                 tenant.audit(std::mem::take(&mut work.batch.audit)).await;
                 return Ok(work.answers);
             }
-            match tenant.commit(work.batch).await {
+            match self.commit(session, &tenant, work.batch).await {
                 Ok(committed) => {
                     for entry in work.entry_of {
                         work.answers[entry].last_updated_us = Some(committed.at_us);
                     }
                     return Ok(work.answers);
                 }
-                Err(CommitError::Conflict { index, current }) => {
+                Err(NotCommitted::Commit(CommitError::Conflict { index, current })) => {
                     let entry = work.entry_of[index];
                     if entries[entry].precondition.names_version() {
                         return Err(in_entry(Error::stale(current), entry));

@@ -90,13 +90,33 @@ pub struct Quantity {
 
 /// Extracts all entries of a resource, in the order of the parameters, without duplicates. Never fails: what cannot be
 /// read yields no entry. Contained resources are not indexed; `_id` and `_lastUpdated` are the store's.
+///
+/// A golden record ([`is_golden`]) has entries for its labels and links only: what it says of a person is what the
+/// records behind it say, and a search or a conditional create must find those once, not twice.
 pub fn extract(defs: &Definitions, ty: TypeId, resource: Node<'_>) -> Vec<Entry> {
     let mut entries = Vec::with_capacity(32);
+    let golden = is_golden(resource);
     for param in defs.params_of(ty) {
+        if golden && !GOLDEN_PARAMS.contains(&defs.param(param).code) {
+            continue;
+        }
         let values = extract_param(defs, param, resource);
         entries.extend(values.into_iter().map(|value| Entry { param, value }));
     }
     entries
+}
+
+/// The tag, as system and code, of a record that stands for all records of a person.
+pub const GOLDEN: (&str, &str) = ("https://weir.dev/fhir/tags", "golden-record");
+
+/// Parameters that find a golden record.
+const GOLDEN_PARAMS: [&str; 6] = ["_id", "_lastUpdated", "_profile", "_security", "_tag", "link"];
+
+/// Whether the resource carries the tag [`GOLDEN`].
+pub fn is_golden(resource: Node<'_>) -> bool {
+    let tags = resource.path(&["meta", "tag"]).into_iter().flat_map(|tags| tags.items());
+    tags.into_iter()
+        .any(|tag| tag.str("code").as_deref() == Some(GOLDEN.1) && tag.str("system").as_deref() == Some(GOLDEN.0))
 }
 
 /// All values of one parameter, sorted and without duplicates: for sorting and for `_include`.

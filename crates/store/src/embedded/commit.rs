@@ -49,7 +49,10 @@ impl Shared {
             Ok(PreparedState { space: change.space, key: change.key, value: sealed.transpose()? })
         });
         let state = state.collect::<Result<_, StoreError>>()?;
-        Ok(PreparedBatch { writes, claims, counters: batch.counters, queue, state, audit: batch.audit })
+        let counters =
+            batch.counters.into_iter().map(|change| self.prepare_counter(change)).collect::<Result<_, _>>()?;
+        let events = batch.events.into_iter().map(|event| self.prepare_event(event)).collect::<Result<_, _>>()?;
+        Ok(PreparedBatch { writes, claims, counters, queue, events, state, audit: batch.audit })
     }
 
     fn prepare_write(&self, write: Write) -> Result<PreparedWrite, StoreError> {

@@ -19,7 +19,7 @@ impl Shared {
         self.check_bodies(&mut report)?;
         self.check_audit(&mut report)?;
         let (checked, damaged) = self.check_side_state()?;
-        report.checked.push(format!("{checked} claims, queue messages, kept values and blobs open"));
+        report.checked.push(format!("{checked} claims, queue messages, kept values, blobs, counters and events open"));
         report.problems.extend(damaged);
         if rebuild {
             self.index().clear()?;

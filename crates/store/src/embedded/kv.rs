@@ -1,4 +1,4 @@
-//! State beside the log: claims, counters, queues, kept state, blobs.
+//! State beside the log: claims, queues, kept state, blobs.
 
 use super::Shared;
 use crate::{Leased, StoreError};
@@ -21,23 +21,6 @@ impl Shared {
         })?;
         let owner = row.map(|sealed| self.codec.open("claim", &sealed)).transpose()?;
         Ok(owner.map(|owner| String::from_utf8_lossy(&owner).into_owned()))
-    }
-
-    pub(crate) fn counter(&self, name: &str, key: &str) -> Result<i64, StoreError> {
-        self.reading(|connection| {
-            let mut statement = connection.prepare_cached("SELECT n FROM counters WHERE name = ?1 AND key = ?2")?;
-            Ok(statement.query_row([name, key], |row| row.get(0)).optional()?.unwrap_or(0))
-        })
-    }
-
-    /// All keys of a counter, in order.
-    pub(crate) fn counters(&self, name: &str) -> Result<Vec<(String, i64)>, StoreError> {
-        self.reading(|connection| {
-            let mut statement =
-                connection.prepare_cached("SELECT key, n FROM counters WHERE name = ?1 ORDER BY key")?;
-            let rows = statement.query_map([name], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            Ok(rows.collect::<Result<_, _>>()?)
-        })
     }
 
     fn message_place(queue: &str) -> String {
@@ -157,7 +140,7 @@ impl Shared {
         Ok(key)
     }
 
-    /// How many claims, queue messages, kept values and blobs there are, and what does not open of them.
+    /// How many claims, queue messages, kept values, blobs, counters and events there are, and what does not open of them.
     pub(super) fn check_side_state(&self) -> Result<(u64, Vec<String>), StoreError> {
         self.reading(|connection| {
             let (mut checked, mut damaged) = (0, Vec::new());
@@ -167,6 +150,8 @@ impl Shared {
                 ("queue message", "SELECT 'queue ' || queue, payload FROM queue ORDER BY id"),
                 ("kept value", "SELECT 'state ' || space || char(0) || key, value FROM state"),
                 ("blob", "SELECT 'blob ' || CAST(key AS TEXT), body FROM blobs"),
+                ("counter", "SELECT 'counter ' || name, label FROM tallies"),
+                ("event", "SELECT 'event ' || topic, payload FROM events"),
             ] {
                 let mut statement = connection.prepare(sql)?;
                 let mut rows = statement.query([])?;

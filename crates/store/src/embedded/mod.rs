@@ -12,6 +12,7 @@ mod read;
 mod readers;
 mod schema;
 mod segments;
+mod tally;
 mod training;
 mod writer;
 

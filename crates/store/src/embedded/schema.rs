@@ -9,12 +9,14 @@ use std::time::Duration;
 ///
 /// 2: bodies are bound to what was done and to where version and time are put in, too. Files of format 1 become files of format 2 when
 /// they are opened; their bodies stay as they are until `weir doctor --compact`.
-pub(crate) const FORMAT: u32 = 2;
+///
+/// 3: keys of counters are sealed, and there are events. No weir had written a counter before.
+pub(crate) const FORMAT: u32 = 3;
 /// The oldest format that is opened.
 pub(crate) const FORMAT_OLDEST: u32 = 1;
 
 /// `log` is the truth: every version of every resource, in commit order. Everything else can be derived from it or is
-/// state of its own (claims, counters, queues, kept state, blobs, audit).
+/// state of its own (claims, counters, queues, events, kept state, blobs, audit).
 const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS types (n INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
@@ -28,7 +30,9 @@ CREATE TABLE IF NOT EXISTS res (
 CREATE TABLE IF NOT EXISTS audit (
     first INTEGER PRIMARY KEY, n INTEGER NOT NULL, from_us INTEGER NOT NULL, to_us INTEGER NOT NULL, block BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS claims (key BLOB PRIMARY KEY, owner BLOB NOT NULL, expires_us INTEGER) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS counters (name TEXT NOT NULL, key TEXT NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (name, key)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS tallies (name TEXT NOT NULL, key BLOB NOT NULL, label BLOB NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (name, key)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS events (no INTEGER PRIMARY KEY AUTOINCREMENT, topic TEXT NOT NULL, at_us INTEGER NOT NULL, payload BLOB NOT NULL);
+CREATE INDEX IF NOT EXISTS events_topic ON events (topic, no);
 CREATE TABLE IF NOT EXISTS queue (
     id INTEGER PRIMARY KEY AUTOINCREMENT, queue TEXT NOT NULL, grp BLOB NOT NULL, not_before_us INTEGER NOT NULL,
     leased_until_us INTEGER NOT NULL DEFAULT 0, consumer TEXT NOT NULL DEFAULT '', attempts INTEGER NOT NULL DEFAULT 0,
@@ -48,10 +52,13 @@ pub(super) fn check_format(connection: &Connection) -> Result<(), StoreError> {
     crate::format::accept(found)?;
     if found < FORMAT {
         let transaction = connection.unchecked_transaction()?;
-        transaction.execute(
-            "INSERT INTO meta SELECT 'format_1_until', coalesce(max(seq), 0) FROM log WHERE true ON CONFLICT DO NOTHING",
-            [],
-        )?;
+        if found == 1 {
+            transaction.execute(
+                "INSERT INTO meta SELECT 'format_1_until', coalesce(max(seq), 0) FROM log WHERE true ON CONFLICT DO NOTHING",
+                [],
+            )?;
+        }
+        transaction.execute("DROP TABLE IF EXISTS counters", [])?;
         transaction.execute("UPDATE meta SET value = ?1 WHERE name = 'format'", [FORMAT])?;
         transaction.commit()?;
     }

@@ -2,6 +2,7 @@
 
 use super::Shared;
 use super::codec::{self};
+use super::tally::{self, PreparedCounter, PreparedEvent};
 use crate::index::SEQ_MAX;
 use crate::{AuditRecord, CommitError, Committed, Op, StoreError};
 use fhir::defs::TypeId;
@@ -61,7 +62,8 @@ pub(super) struct PreparedState {
 pub(super) struct PreparedBatch {
     pub(super) writes: Vec<PreparedWrite>,
     pub(super) claims: Vec<PreparedClaim>,
-    pub(super) counters: Vec<crate::CounterChange>,
+    pub(super) counters: Vec<PreparedCounter>,
+    pub(super) events: Vec<PreparedEvent>,
     pub(super) queue: Vec<PreparedMessage>,
     pub(super) state: Vec<PreparedState>,
     pub(super) audit: Vec<AuditRecord>,
@@ -213,11 +215,10 @@ impl<'a> GroupWriter<'a> {
             self.claim(claim)?;
         }
         for counter in &batch.counters {
-            self.transaction
-                .prepare_cached(
-                    "INSERT INTO counters VALUES (?1, ?2, ?3) ON CONFLICT (name, key) DO UPDATE SET n = n + excluded.n",
-                )?
-                .execute(params![counter.name, counter.key, counter.delta])?;
+            tally::add(self.transaction, counter)?;
+        }
+        for event in &batch.events {
+            tally::tell(self.transaction, event, self.at_us)?;
         }
         for message in batch.queue {
             self.transaction

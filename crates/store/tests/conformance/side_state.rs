@@ -1,7 +1,7 @@
 //! Claims, counters, blobs, audit.
 
 use crate::support::{START_US, batch, fixture, write};
-use store::{AuditQuery, AuditRecord, Batch, ClaimChange, CommitError, CounterChange, StateChange};
+use store::{AuditQuery, AuditRecord, Batch, ClaimChange, CommitError, CounterChange, Event, StateChange};
 
 fn take(key: &str, owner: &str, expires_us: Option<i64>) -> Batch {
     let claim = ClaimChange::Take { key: key.into(), owner: owner.into(), expires_us };
@@ -60,6 +60,26 @@ async fn counters_change_with_their_batch_or_not_at_all() {
     assert_eq!(fixture.tenant.counter("status", "full").await.unwrap(), 2);
     assert_eq!(fixture.tenant.counter("status", "none").await.unwrap(), 0);
     assert_eq!(fixture.tenant.counters("status").await.unwrap(), [("full".to_owned(), 2)]);
+    fixture.tenant.commit(Batch { counters: vec![change(-2)], ..Batch::default() }).await.unwrap();
+    assert_eq!(fixture.tenant.counters("status").await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn events_are_numbered_in_the_order_of_their_commits_and_stay() {
+    let fixture = fixture();
+    let event = |topic: &str, text: &str| Event { topic: topic.into(), payload: text.into() };
+    let first = Batch { events: vec![event("dose", "one"), event("link", "two")], ..Batch::default() };
+    fixture.tenant.commit(first).await.unwrap();
+    let mut refused = batch(vec![write("a", 7, "x")]);
+    refused.events = vec![event("dose", "never")];
+    fixture.tenant.commit(refused).await.unwrap_err();
+    let fixture = fixture.reopen();
+    fixture.tenant.commit(Batch { events: vec![event("dose", "three")], ..Batch::default() }).await.unwrap();
+    let all = fixture.tenant.events("dose", 0, 10).await.unwrap();
+    assert_eq!(all.iter().map(|event| event.payload.as_slice()).collect::<Vec<_>>(), [b"one".as_slice(), b"three"]);
+    assert!(all[0].no < all[1].no && all[0].at_us == START_US);
+    assert_eq!(fixture.tenant.events("dose", all[0].no, 10).await.unwrap(), all[1..]);
+    assert_eq!(fixture.tenant.events("dose", 0, 1).await.unwrap(), all[..1]);
 }
 
 #[tokio::test]

@@ -1,0 +1,1 @@
+//! The vaccine tracker: who is who among the records of persons, who is vaccinated, and how many are.

@@ -1,0 +1,152 @@
+//! A person as kept: the records, what they say, and what counts. One sealed row, written whole.
+
+use crate::clinical::{Dose, Finding};
+use crate::day;
+use crate::facts::Facts;
+use crate::summary::Summary;
+use engine::Error;
+use serde::{Deserialize, Serialize};
+use vaccines::Date;
+
+/// Where rows are kept.
+pub(crate) const PERSONS: &str = "person";
+/// Doses and findings of patients who are not there (yet): `patient/resource`.
+pub(crate) const ORPHANS: &str = "orphan";
+
+/// A person: a UUID, which is also the id of the golden Patient.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct PersonId(u128);
+
+impl PersonId {
+    pub(crate) fn of(uuid: uuid::Uuid) -> PersonId {
+        PersonId(uuid.as_u128())
+    }
+
+    pub fn parse(text: &str) -> Option<PersonId> {
+        uuid::Uuid::try_parse(text).ok().map(PersonId::of)
+    }
+
+    pub(crate) fn hash(self) -> u64 {
+        (self.0 ^ (self.0 >> 64)) as u64
+    }
+}
+
+impl std::fmt::Display for PersonId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", uuid::Uuid::from_u128(self.0))
+    }
+}
+
+impl std::fmt::Debug for PersonId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
+}
+
+impl TryFrom<String> for PersonId {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<PersonId, &'static str> {
+        PersonId::parse(&text).ok_or("a person's id is a UUID")
+    }
+}
+
+impl From<PersonId> for String {
+    fn from(person: PersonId) -> String {
+        person.to_string()
+    }
+}
+
+/// How a record came to its person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Link {
+    /// The first record of the person.
+    Own,
+    /// By matching.
+    Auto,
+    /// Somebody said so: matching does not touch it.
+    Manual,
+}
+
+/// One Patient resource of the person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Record {
+    pub(crate) id: String,
+    pub(crate) link: Link,
+    /// When it was written last, in microseconds since 1970: of two records the newer one is believed.
+    pub(crate) at_us: i64,
+    pub(crate) facts: Facts,
+}
+
+/// See the module documentation.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Row {
+    /// Grows with every change: consumers of events are idempotent by it.
+    pub(crate) version: u64,
+    /// Ordered by id, so that the row is a function of what it holds.
+    pub(crate) records: Vec<Record>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) doses: Vec<Dose>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) findings: Vec<Finding>,
+    #[serde(default)]
+    pub(crate) summary: Summary,
+    /// The person this one was merged into; then nothing else is left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) merged_into: Option<PersonId>,
+    /// The day on which the summary must be made anew.
+    #[serde(with = "day", default, skip_serializing_if = "Option::is_none")]
+    pub(crate) next: Option<Date>,
+}
+
+impl Row {
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Row, Error> {
+        serde_json::from_slice(bytes).map_err(|error| crate::broken("a person's row", &error))
+    }
+
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("a row is plain data")
+    }
+
+    /// What the records together say, the newest first.
+    pub(crate) fn facts(&self) -> Facts {
+        let mut records: Vec<&Record> = self.records.iter().collect();
+        records.sort_by(|one, other| other.at_us.cmp(&one.at_us).then_with(|| one.id.cmp(&other.id)));
+        Facts::merged(records.iter().map(|record| &record.facts))
+    }
+
+    pub(crate) fn record(&self, id: &str) -> Option<&Record> {
+        self.records.iter().find(|record| record.id == id)
+    }
+
+    pub(crate) fn put_record(&mut self, record: Record) {
+        self.records.retain(|other| other.id != record.id);
+        self.records.push(record);
+        self.records.sort_by(|one, other| one.id.cmp(&other.id));
+    }
+
+    pub(crate) fn put_dose(&mut self, dose: Dose) {
+        self.doses.retain(|other| other.id != dose.id);
+        self.doses.push(dose);
+        self.doses.sort_by(|one, other| (one.date, &one.id).cmp(&(other.date, &other.id)));
+    }
+
+    pub(crate) fn put_finding(&mut self, finding: Finding) {
+        self.findings.retain(|other| other.of != finding.of);
+        self.findings.push(finding);
+        self.findings.sort_by(|one, other| one.of.cmp(&other.of));
+    }
+
+    /// Takes a record out, with all that is about it.
+    pub(crate) fn take(&mut self, id: &str) -> (Option<Record>, Vec<Dose>, Vec<Finding>) {
+        let at = self.records.iter().position(|record| record.id == id);
+        let record = at.map(|at| self.records.remove(at));
+        let doses = self.doses.extract_if(.., |dose| dose.record == id).collect();
+        let findings = self.findings.extract_if(.., |finding| finding.record == id).collect();
+        (record, doses, findings)
+    }
+}

@@ -1,0 +1,99 @@
+//! The counts in memory, as they are in the store.
+
+use crate::cell::{Cell, Delta, KINDS, Kind};
+use std::collections::HashMap;
+
+/// Values of cells as numbers: a table of a million cells must be small and quick to walk.
+#[derive(Debug, Default)]
+struct Names {
+    numbers: HashMap<Box<str>, u32>,
+    names: Vec<Box<str>>,
+}
+
+impl Names {
+    fn number(&mut self, name: &str) -> u32 {
+        if let Some(number) = self.numbers.get(name) {
+            return *number;
+        }
+        let number = self.names.len() as u32;
+        self.names.push(name.into());
+        self.numbers.insert(name.into(), number);
+        number
+    }
+}
+
+/// The most dimensions a table has.
+const DIMENSIONS_MAX: usize = 6;
+type Packed = [u32; DIMENSIONS_MAX];
+
+/// See the module documentation.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    names: Names,
+    tables: HashMap<Kind, HashMap<Packed, i64>>,
+}
+
+impl Tally {
+    pub(crate) fn apply(&mut self, delta: &Delta) {
+        for (cell, n) in delta.changes() {
+            self.add(cell, n);
+        }
+    }
+
+    pub(crate) fn add(&mut self, cell: &Cell, n: i64) {
+        let mut packed = Packed::default();
+        for (place, value) in packed.iter_mut().zip(&cell.values) {
+            *place = self.names.number(value);
+        }
+        let table = self.tables.entry(cell.kind).or_default();
+        let count = table.entry(packed).or_default();
+        *count += n;
+        if *count == 0 {
+            table.remove(&packed);
+        }
+    }
+
+    /// Calls `each` with the values of every cell of a table and its count.
+    pub(crate) fn each(&self, kind: Kind, mut each: impl FnMut(&[&str], i64)) {
+        let len = kind.dimensions().len();
+        for (packed, n) in self.tables.get(&kind).into_iter().flatten() {
+            let mut values = [""; DIMENSIONS_MAX];
+            for (value, number) in values.iter_mut().zip(packed).take(len) {
+                *value = &self.names.names[*number as usize];
+            }
+            each(&values[..len], *n);
+        }
+    }
+
+    /// What must be added to this tally to make it `right`.
+    pub(crate) fn difference(&self, right: &Tally) -> Delta {
+        let mut delta = Delta::default();
+        for (tally, sign) in [(right, 1), (self, -1)] {
+            for kind in KINDS {
+                tally.each(kind, |values, n| {
+                    let cell = Cell { kind, values: values.iter().map(|value| (*value).to_owned()).collect() };
+                    delta.add([cell], sign * n);
+                });
+            }
+        }
+        delta
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_difference_makes_two_tallies_equal() {
+        let cell = |sex: &str| Cell::new(Kind::Persons, ["", sex, ""]);
+        let (mut wrong, mut right) = (Tally::default(), Tally::default());
+        wrong.add(&cell("male"), 3);
+        right.add(&cell("male"), 2);
+        right.add(&cell("female"), 1);
+        let delta = wrong.difference(&right);
+        assert_eq!(delta.changes().count(), 2);
+        wrong.apply(&delta);
+        assert_eq!(wrong.difference(&right).changes().count(), 0);
+    }
+}
