@@ -72,7 +72,7 @@ fn load(options: &Options) -> Result<Schedule> {
             antigens.push(std::fs::read(&path)?);
         }
     }
-    Ok(Schedule::load(&schedule, antigens.iter().map(Vec::as_slice))?)
+    Ok(Schedule::load("4.64", &schedule, antigens.iter().map(Vec::as_slice))?)
 }
 
 /// Somebody of up to eighty years who was given most of what was due, most of it late.

@@ -1,6 +1,7 @@
 //! Developer commands: `cargo xtask NAME`. One file per command.
 
 mod bench;
+mod cdsi;
 mod check;
 mod defs;
 mod docs;
@@ -19,6 +20,7 @@ cargo xtask COMMAND
   check                          format, lints, layer rule, links of the docs, rustdoc, file sizes
   test                           all tests of the workspace
   defs [--from DIR] [--check]    distil the FHIR definitions (needs npm), or compare with the checked-in table
+  cdsi [--from DIR] [--check]    pack CDC's supporting data from the shared test data, or compare with the checked-in file
   sim crash|dispatcher|delivery|gnu-health|pull|sync
                                  what CI breaks at random, with many more rounds: kills while the server is written to,
                                  histories of the dispatcher in virtual time, kills while it delivers to a failing EMR,
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
         "check" => check::run(),
         "test" => test::run(&rest),
         "defs" => defs::run(&rest),
+        "cdsi" => cdsi::run(&rest),
         "bench" => bench::run(&rest),
         "sim" => sim::run(&rest),
         "docs" => docs::write(),

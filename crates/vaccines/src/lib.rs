@@ -1,13 +1,17 @@
-//! The clinical calculator of vaccination status: CDC's CDSi logic (specification 4.6) driven by its supporting data.
+//! The calculators of vaccination status: the clinical one, CDC's CDSi logic (specification 4.6) driven by its supporting
+//! data, and that of surveillance, which counts doses by a table. Both answer with a [`standing::Standing`].
 //!
-//! Pure: the schedule comes in as bytes, the day of assessment as an argument. Chapter numbers in comments are those of the
-//! specification.
+//! Pure: schedules and programmes come in as bytes, the day of assessment as an argument. Chapter numbers in comments are
+//! those of the specification. What was reported goes through [`dedupe::dedupe`] first.
 
 mod antigen;
+mod builtin;
 mod case;
+pub mod clinical;
 mod conflict;
 mod date;
 mod dates;
+pub mod dedupe;
 mod evaluate;
 mod forecast;
 mod group;
@@ -20,9 +24,12 @@ mod schedule;
 mod score;
 mod select;
 mod skip;
+pub mod standing;
+pub mod surveillance;
 mod track;
 mod xml;
 
+pub use builtin::BUILTIN_VERSION;
 pub use date::{Date, NotADate, Period};
 pub use load::LoadError;
 pub use outcome::{DoseEvaluation, DoseReason, DoseStatus, ForecastReason, Outcome, Recommendation, Status};

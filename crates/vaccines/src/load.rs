@@ -32,16 +32,24 @@ pub enum LoadError {
         /// Its text, if it has one.
         value: Option<String>,
     },
+    /// The schedule that is shipped does not decompress.
+    #[error("the shipped schedule is damaged: {0}")]
+    Packed(String),
     /// The schedule names an antigen that no antigen document describes.
     #[error("no supporting data for the antigen {0:?}")]
     Antigen(String),
 }
 
 impl Schedule {
-    /// Loads one version: the bytes of `ScheduleSupportingData.xml` and of each `AntigenSupportingData-*.xml`.
-    pub fn load<'a>(schedule: &[u8], antigens: impl IntoIterator<Item = &'a [u8]>) -> Result<Self, LoadError> {
+    /// Loads one version under the label `version`: the bytes of `ScheduleSupportingData.xml` and of each
+    /// `AntigenSupportingData-*.xml`.
+    pub fn load<'a>(
+        version: &str,
+        schedule: &[u8],
+        antigens: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Result<Self, LoadError> {
         let root = read(schedule, "scheduleSupportingData")?;
-        let mut loaded = Self::default();
+        let mut loaded = Self { version: version.to_owned(), ..Self::default() };
         for document in antigens {
             loaded.antigens.push(antigen(&read(document, "antigenSupportingData")?)?);
         }
@@ -56,7 +64,9 @@ impl Schedule {
         for map in within(&root, "cvxToAntigenMap", "cvxMap") {
             let associations =
                 map.all("association").map(|node| association(node, &position)).collect::<Result<_, _>>()?;
-            loaded.antigens_of.insert(number(map, "cvx")?, associations);
+            let cvx = number(map, "cvx")?;
+            loaded.antigens_of.insert(cvx, associations);
+            loaded.names.extend(map.get("shortDescription").map(|name| (cvx, name.to_owned())));
         }
         for observation in within(&root, "observations", "observation") {
             let code = number(observation, "observationCode")?;

@@ -17,7 +17,7 @@ pub enum DoseStatus {
 }
 
 /// Why a dose counts as it does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum DoseReason {
     /// Below the absolute minimum age.
     TooYoung,
@@ -41,6 +41,54 @@ pub enum DoseReason {
     SeriesAlreadyComplete,
     /// Expired, recalled or subpotent.
     SubStandard,
+    /// Another dose of the programme was given that day. Only programmes say so.
+    SameDay,
+    /// Not of the product that the series is given with, and the programme does not allow mixing. Only programmes say so.
+    OtherProduct,
+    /// Given before the programme began or after it ended. Only programmes say so.
+    OutsideProgramme,
+}
+
+impl DoseReason {
+    /// A stable code for interfaces and counters, such as `too-young`.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::TooYoung => "too-young",
+            Self::AgeGracePeriod => "age-grace-period",
+            Self::TooOld => "too-old",
+            Self::TooSoon => "too-soon",
+            Self::IntervalGracePeriod => "interval-grace-period",
+            Self::VaccineConflict => "vaccine-conflict",
+            Self::NotPreferableOrAllowable => "not-preferable-or-allowable",
+            Self::VaccineOutOfAgeRange => "vaccine-out-of-age-range",
+            Self::Inadvertent => "inadvertent",
+            Self::SeriesAlreadyComplete => "series-already-complete",
+            Self::SubStandard => "sub-standard",
+            Self::SameDay => "same-day",
+            Self::OtherProduct => "other-product",
+            Self::OutsideProgramme => "outside-programme",
+        }
+    }
+
+    /// The reason for people.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::TooYoung => "given below the minimum age",
+            Self::AgeGracePeriod => "given within the grace period before the minimum age",
+            Self::TooOld => "given above the maximum age",
+            Self::TooSoon => "given too soon after an earlier dose",
+            Self::IntervalGracePeriod => "given within the grace period before the minimum interval",
+            Self::VaccineConflict => "given too soon after another vaccine",
+            Self::NotPreferableOrAllowable => "a vaccine that does not count for this dose",
+            Self::VaccineOutOfAgeRange => "a vaccine that does not count at this age",
+            Self::Inadvertent => "a vaccine that was given inadvertently",
+            Self::SeriesAlreadyComplete => "nothing was left to complete",
+            Self::SubStandard => "expired, recalled or subpotent",
+            Self::SameDay => "another dose was given on the same day",
+            Self::OtherProduct => "not the product that the series is given with",
+            Self::OutsideProgramme => "given before the programme began or after it ended",
+        }
+    }
 }
 
 /// A dose as one series sees it.
@@ -134,9 +182,10 @@ pub struct Recommendation<'s> {
 /// Everything the engine says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome<'s> {
-    /// Each dose in each best series of each antigen it contains.
+    /// Each dose in each best series of each antigen it contains, by vaccine group in the order of the schedule.
     pub evaluations: Vec<DoseEvaluation<'s>>,
-    /// For each vaccine group with a best series at least one recommendation, the one to show first coming first.
+    /// For each vaccine group with a best series at least one recommendation, in the order of the schedule, the one to show
+    /// first coming first.
     pub recommendations: Vec<Recommendation<'s>>,
     /// The next day on which time alone may change statuses, dates, or what is due or overdue. Before it, nothing changes; on it,
     /// something need not.

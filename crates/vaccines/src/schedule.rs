@@ -11,6 +11,9 @@ pub type ObservationCode = u16;
 /// One version of the supporting data.
 #[derive(Debug, Default)]
 pub struct Schedule {
+    pub(crate) version: String,
+    /// Short names of vaccine types.
+    pub(crate) names: HashMap<Cvx, String>,
     pub(crate) antigens: Vec<Antigen>,
     pub(crate) groups: Vec<VaccineGroup>,
     pub(crate) antigens_of: HashMap<Cvx, Vec<Association>>,
@@ -26,6 +29,45 @@ impl Schedule {
     /// The observations that a coded value means. `system` is the name in the supporting data: `SNOMED`, `CVX`, `CDCPHINVS`.
     pub fn observations(&self, system: &str, code: &str) -> &[ObservationCode] {
         self.coded.get(&(system.to_owned(), code.to_owned())).map_or(&[], Vec::as_slice)
+    }
+
+    /// The label it was loaded with, e.g. [`BUILTIN_VERSION`](crate::BUILTIN_VERSION).
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// The short name of a vaccine type, such as `MMR` for 3; none if the schedule does not know the type.
+    pub fn vaccine_name(&self, cvx: Cvx) -> Option<&str> {
+        self.names.get(&cvx).map(String::as_str)
+    }
+
+    /// The antigens of a vaccine type, by name; at some ages it may count for fewer of them.
+    pub fn antigens_of(&self, cvx: Cvx) -> impl Iterator<Item = &str> {
+        self.associations(cvx).map(|association| self.antigens[association.antigen].name.as_str())
+    }
+
+    /// The vaccine groups that a vaccine type belongs to, in the order of the schedule.
+    pub fn groups_of(&self, cvx: Cvx) -> impl Iterator<Item = &str> {
+        let contains =
+            move |group: &&VaccineGroup| self.associations(cvx).any(|one| group.antigens.contains(&one.antigen));
+        self.groups.iter().filter(contains).map(|group| group.name.as_str())
+    }
+
+    /// The vaccine types that contain an antigen, by code.
+    pub fn vaccines_with(&self, antigen: &str) -> Vec<Cvx> {
+        let contains = |cvx: &Cvx| self.antigens_of(*cvx).any(|name| name == antigen);
+        let mut vaccines: Vec<Cvx> = self.antigens_of.keys().copied().filter(contains).collect();
+        vaccines.sort_unstable();
+        vaccines
+    }
+
+    pub(crate) fn associations(&self, cvx: Cvx) -> impl Iterator<Item = &Association> {
+        self.antigens_of.get(&cvx).into_iter().flatten()
+    }
+
+    /// Whether two vaccine types are the same or have an antigen in common.
+    pub(crate) fn are_family(&self, one: Cvx, other: Cvx) -> bool {
+        one == other || self.associations(one).any(|a| self.associations(other).any(|b| a.antigen == b.antigen))
     }
 
     /// The names of the vaccine groups, in the order of the supporting data.

@@ -8,7 +8,7 @@ mod data;
 use cases::cases;
 use data::schedule;
 use std::collections::BTreeSet;
-use vaccines::{DoseReason, DoseStatus};
+use vaccines::{DoseReason, DoseStatus, standing};
 
 /// What is wrong with the answer to a case; nothing if it is right.
 fn differences(schedule: &vaccines::Schedule, case: &cases::Case) -> Vec<String> {
@@ -88,4 +88,45 @@ fn nothing_changes_before_the_next_transition() {
         assert_eq!(outcome, before, "{} the day before {next}", case.id);
     }
     assert!(transitions > 900, "{transitions}");
+}
+
+#[test]
+fn every_case_of_cdc_has_a_consistent_standing_in_every_group() {
+    let (schedule, mut seen) = (schedule(), BTreeSet::new());
+    for case in cases() {
+        let outcome = vaccines::forecast(&schedule, &case.person, case.assessment);
+        let standings = vaccines::clinical::standings(&schedule, &case.person, &outcome, case.assessment);
+        let groups: Vec<&str> = standings.iter().map(|one| one.vaccine_group).collect();
+        assert_eq!(groups, schedule.vaccine_groups().collect::<Vec<_>>());
+        for one in &standings {
+            let (standing, name) = (&one.standing, format!("{} {}", case.id, one.vaccine_group));
+            let shown = outcome.recommendations.iter().find(|shown| shown.vaccine_group == one.vaccine_group);
+            assert_eq!(one.applies, shown.is_some(), "{name}");
+            assert_eq!(standing.first_on.is_some(), standing.status != standing::Status::Not, "{name}");
+            assert_eq!(standing.full_on.is_some(), standing.status == standing::Status::Full, "{name}");
+            assert_eq!(
+                standing.status == standing::Status::Full,
+                shown.is_some_and(|shown| shown.status == vaccines::Status::Complete),
+                "{name}"
+            );
+            assert!(standing.first_on <= standing.full_on || standing.full_on.is_none(), "{name}");
+            assert!(standing.valid_doses <= standing.recorded_doses, "{name}");
+            assert!(!standing.overdue || !standing.up_to_date, "{name}");
+            assert!(
+                standing.status != standing::Status::Full || (standing.up_to_date && standing.next_due.is_none()),
+                "{name}"
+            );
+            assert!(!standing.boosted, "{name}");
+            seen.insert((standing.status, standing.up_to_date, standing.overdue));
+        }
+        let group = standings.iter().find(|one| one.vaccine_group == case.vaccine_group).unwrap();
+        assert_eq!(
+            group.standing.status == standing::Status::Full,
+            case.status == vaccines::Status::Complete,
+            "{}",
+            case.id
+        );
+    }
+    // Full and up to date; partial and not: up to date, due, overdue.
+    assert_eq!(seen.len(), 7, "{seen:?}");
 }

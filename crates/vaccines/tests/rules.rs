@@ -10,7 +10,7 @@ fn schedule(series: &[&str]) -> Result<Schedule, LoadError> {
         .map(|cvx| format!("<cvxMap><cvx>{cvx}</cvx><association><antigen>Pox</antigen></association></cvxMap>"));
     let map = format!("{map}{}</cvxToAntigenMap></scheduleSupportingData>", codes.concat());
     let antigen = format!("<antigenSupportingData><contraindications/>{}</antigenSupportingData>", series.concat());
-    Schedule::load(map.as_bytes(), [antigen.as_bytes()])
+    Schedule::load("test", map.as_bytes(), [antigen.as_bytes()])
 }
 
 fn series(group: u16, doses: &[String]) -> String {
@@ -264,9 +264,9 @@ fn what_the_engine_does_not_know_is_refused() {
     for dose in bad {
         assert!(matches!(load(dose), Err(LoadError::Value { .. })), "{dose}");
     }
-    assert!(matches!(Schedule::load(b"<a>", []), Err(LoadError::Xml(_))));
-    assert!(matches!(Schedule::load(b"<a/>", []), Err(LoadError::Root { .. })));
+    assert!(matches!(Schedule::load("test", b"<a>", []), Err(LoadError::Xml(_))));
+    assert!(matches!(Schedule::load("test", b"<a/>", []), Err(LoadError::Root { .. })));
     let unknown = b"<scheduleSupportingData><cvxToAntigenMap><cvxMap><cvx>1</cvx><association><antigen>Pox</antigen></association>\
         </cvxMap></cvxToAntigenMap></scheduleSupportingData>";
-    assert_eq!(Schedule::load(unknown, []).err(), Some(LoadError::Antigen("Pox".to_owned())));
+    assert_eq!(Schedule::load("test", unknown, []).err(), Some(LoadError::Antigen("Pox".to_owned())));
 }

@@ -25,5 +25,5 @@ pub(crate) fn schedule() -> Schedule {
             antigens.push(std::fs::read(&path).unwrap());
         }
     }
-    Schedule::load(&schedule, antigens.iter().map(Vec::as_slice)).unwrap()
+    Schedule::load("4.64", &schedule, antigens.iter().map(Vec::as_slice)).unwrap()
 }
