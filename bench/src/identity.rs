@@ -6,7 +6,7 @@ use crate::options::Options;
 use crate::report::{Report, Target};
 use anyhow::{Context, Result};
 use identity::labelled::{Labelled, Quality};
-use identity::{Bands, Decision, Index, Keys, Score, Weights, estimate};
+use identity::{Bands, Clusters, Decision, Keys, Score, Weights, estimate};
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -58,10 +58,11 @@ fn measure(set: &Set, report: &mut Report) -> Result<()> {
         |name: &str, value: f64, unit, target| report.figure(&format!("{}: {name}", set.name), value, unit, target);
     figure("records encoded", records / started.elapsed().as_secs_f64(), "/s", Target::None);
     let start = Weights { household_cap: set.household_cap, ..Weights::default() };
-    let index = arrive(&labelled, &start, &mut figure);
-    let Some(estimate) = estimate(&index, &start, SEED) else { return Ok(()) };
-    let mut scored: Vec<(u32, u32, Score)> =
-        index.pairs().map(|(one, other)| (one, other, index.score(&estimate.weights, one, other))).collect();
+    let clusters = arrive(&labelled, &start, &mut figure);
+    let index = clusters.index();
+    let Some(estimate) = estimate(index, &start, SEED) else { return Ok(()) };
+    let scored = |(one, other)| Some((one, other, index.score_pair(&estimate.weights, one, other)?));
+    let mut scored: Vec<(u32, u32, Score)> = index.pairs().filter_map(scored).collect();
     scored.sort_by(|one, other| other.2.bits.total_cmp(&one.2.bits));
     let pairs = || scored.iter().map(|(one, other, _)| (*one, *other));
     figure("recall of blocking", percent(labelled.quality(pairs()).recall()), "%", Target::None);
@@ -81,23 +82,27 @@ fn measure(set: &Set, report: &mut Report) -> Result<()> {
 }
 
 /// Matches and inserts every record, each timed.
-fn arrive(labelled: &Labelled, weights: &Weights, figure: &mut impl FnMut(&str, f64, &'static str, Target)) -> Index {
-    let mut index = Index::default();
+fn arrive(
+    labelled: &Labelled,
+    weights: &Weights,
+    figure: &mut impl FnMut(&str, f64, &'static str, Target),
+) -> Clusters {
+    let mut clusters = Clusters::default();
     let mut latencies = Latencies::default();
     let records = labelled.records.clone();
     let count = records.len() as f64;
     let started = Instant::now();
     for record in records {
         let since = Instant::now();
-        index.admit(weights, &Bands::default(), record);
+        clusters.admit(weights, &Bands::default(), record);
         latencies.push(since.elapsed().as_micros().try_into().unwrap_or(u32::MAX));
     }
     latencies.sort();
     figure("records matched and inserted", count / started.elapsed().as_secs_f64(), "/s", Target::AtLeast(20_000.0));
     figure("match and insert p99", latencies.percentile_ms(99.0), "ms", Target::AtMost(1.0));
-    figure("pairs compared per record", index.compared() as f64 / count, "", Target::None);
-    quality("shipped weights, clusters as records arrive", labelled.quality(index.linked()), figure);
-    index
+    figure("pairs compared per record", clusters.index().compared() as f64 / count, "", Target::None);
+    quality("shipped weights, clusters as records arrive", labelled.quality(clusters.linked()), figure);
+    clusters
 }
 
 fn quality(name: &str, quality: Quality, figure: &mut impl FnMut(&str, f64, &'static str, Target)) {

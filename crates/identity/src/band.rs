@@ -1,6 +1,7 @@
 //! From bits to a decision. The more records there are, the more of them are alike by chance.
 
 use crate::score::Score;
+use serde::{Deserialize, Serialize};
 
 /// What is done with a record and its best candidate.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -35,9 +36,14 @@ impl Grade {
 }
 
 /// Thresholds in bits, as they are at 38,000 records. Ten times the records raise both by 3.3 bits.
-#[derive(Clone, Copy, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Bands {
+    /// What decisions made with them are noted under.
+    pub version: String,
+    /// From here on a pair is linked without asking.
     pub auto: f32,
+    /// From here on it is shown.
     pub review: f32,
 }
 
@@ -50,23 +56,23 @@ const CERTAIN: f32 = 8.0;
 
 impl Default for Bands {
     fn default() -> Bands {
-        Bands { auto: 20.0, review: 12.0 }
+        Bands { version: "weir-1".to_owned(), auto: 20.0, review: 12.0 }
     }
 }
 
 impl Bands {
     /// The thresholds for an index of `size` records.
     pub fn at(&self, size: usize) -> Bands {
-        let shift = (size.max(MIN_SIZE) as f32 / MEASURED_AT).log2();
-        Bands { auto: self.auto + shift, review: self.review + shift }
+        let shift = shift(size);
+        Bands { version: self.version.clone(), auto: self.auto + shift, review: self.review + shift }
     }
 
     /// For a score in an index of `size` records.
     pub fn decide(&self, score: &Score, size: usize) -> Decision {
-        let bands = self.at(size);
+        let shift = shift(size);
         match score.bits {
-            bits if bits < bands.review => Decision::New,
-            bits if bits >= bands.auto && score.guards.is_empty() => Decision::Auto,
+            bits if bits < self.review + shift => Decision::New,
+            bits if bits >= self.auto + shift && score.guards.is_empty() => Decision::Auto,
             _ => Decision::Review,
         }
     }
@@ -76,8 +82,12 @@ impl Bands {
         match self.decide(score, size) {
             Decision::New => Grade::CertainlyNot,
             Decision::Review => Grade::Possible,
-            Decision::Auto if score.bits >= self.at(size).auto + CERTAIN => Grade::Certain,
+            Decision::Auto if score.bits >= self.auto + shift(size) + CERTAIN => Grade::Certain,
             Decision::Auto => Grade::Probable,
         }
     }
+}
+
+fn shift(size: usize) -> f32 {
+    (size.max(MIN_SIZE) as f32 / MEASURED_AT).log2()
 }

@@ -2,20 +2,43 @@
 //! error in any one part leaves enough of the others.
 
 use crate::keys::{Keys, Tag};
-use crate::normalise::Normal;
+use crate::normalise::{FullName, Normal, Place};
 use crate::soundex::soundex;
+
+/// Bits of a key. With 20 million keys in an index, one look-up in 50,000 meets a stranger's: it is scored and dropped.
+pub(crate) const KEY_BITS: u32 = 40;
+/// The most keys of one person: three names at three addresses with three telephones and sixteen numbers have 155.
+pub(crate) const MAX_KEYS: usize = 160;
+/// The most parts of a surname that have keys of their own.
+const MAX_PARTS: usize = 4;
 
 /// All keys of a person, ascending, each once. A key with an unknown part is left out.
 pub(crate) fn keys(keys: &Keys, normal: &Normal) -> Box<[u64]> {
-    let mut blocks = Blocks { keys, found: Vec::with_capacity(28) };
-    names(&mut blocks, normal);
-    phones(&mut blocks, normal);
-    places(&mut blocks, normal);
+    let mut blocks = Blocks { keys, found: Vec::with_capacity(32) };
+    let birth = Birth { digits: normal.birth.map(|date| date.digits()) };
+    blocks.add(7, &[birth.part(0..8)]);
+    for name in &normal.names {
+        of_name(&mut blocks, name, &birth);
+        for phone in &normal.phones {
+            blocks.add(10, &[phone.as_bytes(), head(&name.first, 1)]);
+        }
+        for place in &normal.places {
+            of_name_and_place(&mut blocks, name, place, &birth);
+        }
+    }
+    for phone in &normal.phones {
+        blocks.add(11, &[phone.as_bytes(), birth.part(0..8)]);
+        blocks.add(12, &[phone.as_bytes(), birth.part(0..6)]);
+    }
+    for place in &normal.places {
+        of_place(&mut blocks, place, &birth);
+    }
     for (assigner, value) in &normal.identifiers {
         blocks.add(40, &[assigner.as_bytes(), value.as_bytes()]);
     }
     blocks.found.sort_unstable();
     blocks.found.dedup();
+    blocks.found.truncate(MAX_KEYS);
     blocks.found.into()
 }
 
@@ -32,7 +55,7 @@ impl Blocks<'_> {
             let kind = [kind];
             hashed[0] = &kind;
             hashed[1..=parts.len()].copy_from_slice(parts);
-            self.found.push(self.keys.hash(Tag::Block, &hashed[..=parts.len()]));
+            self.found.push(self.keys.hash(Tag::Block, &hashed[..=parts.len()]) >> (u64::BITS - KEY_BITS));
         }
     }
 }
@@ -48,66 +71,53 @@ impl Birth {
     }
 }
 
-fn birth(normal: &Normal) -> Birth {
-    Birth { digits: normal.birth.map(|date| date.digits()) }
-}
-
 fn head(text: &str, len: usize) -> &[u8] {
     &text.as_bytes()[..len.min(text.len())]
 }
 
 /// The beginnings of both names, the smaller first: a swap changes nothing.
-fn sorted(normal: &Normal) -> [&[u8]; 2] {
-    let mut pair = [head(&normal.first, 3), head(&normal.last, 3)];
+fn sorted(name: &FullName) -> [&[u8]; 2] {
+    let mut pair = [head(&name.first, 3), head(&name.last, 3)];
     pair.sort();
     pair
 }
 
-fn names(blocks: &mut Blocks<'_>, normal: &Normal) {
-    let birth = birth(normal);
+fn of_name(blocks: &mut Blocks<'_>, name: &FullName, birth: &Birth) {
     let (day, year, month_day) = (birth.part(0..8), birth.part(0..4), birth.part(4..8));
-    let first = soundex(&normal.first);
+    let first = soundex(&name.first);
     let first = first.as_ref().map_or(&[][..], |code| &code[..]);
-    for part in &normal.last_parts {
+    for part in name.last_parts.iter().take(MAX_PARTS) {
         if let Some(last) = soundex(part) {
             blocks.add(1, &[&last, day]);
             blocks.add(3, &[first, &last, year]);
         }
     }
     blocks.add(2, &[first, day]);
-    let [small, big] = sorted(normal);
+    let [small, big] = sorted(name);
     blocks.add(4, &[small, big, month_day]);
     blocks.add(5, &[small, big, year]);
-    blocks.add(6, &[normal.first.as_bytes(), normal.last.as_bytes()]);
-    blocks.add(7, &[day]);
+    blocks.add(6, &[name.first.as_bytes(), name.last.as_bytes()]);
 }
 
-fn phones(blocks: &mut Blocks<'_>, normal: &Normal) {
-    let birth = birth(normal);
-    for phone in &normal.phones {
-        blocks.add(10, &[phone.as_bytes(), head(&normal.first, 1)]);
-        blocks.add(11, &[phone.as_bytes(), birth.part(0..8)]);
-        blocks.add(12, &[phone.as_bytes(), birth.part(0..6)]);
-    }
-}
-
-fn places(blocks: &mut Blocks<'_>, normal: &Normal) {
-    let birth = birth(normal);
-    let (day, year) = (birth.part(0..8), birth.part(0..4));
-    let (zip, house, street) = (normal.zip.as_bytes(), normal.house.as_bytes(), normal.street.as_bytes());
-    let (first, last) = (normal.first.as_bytes(), normal.last.as_bytes());
-    blocks.add(20, &[zip, house, head(&normal.first, 1)]);
+fn of_place(blocks: &mut Blocks<'_>, place: &Place, birth: &Birth) {
+    let (zip, house, street) = (place.zip.as_bytes(), place.house.as_bytes(), place.street.as_bytes());
     blocks.add(21, &[zip, house, birth.part(4..8)]);
-    blocks.add(22, &[zip, head(&normal.first, 4), year]);
-    blocks.add(23, &[zip, head(&normal.last, 4), head(&normal.first, 2)]);
-    blocks.add(24, &[street, head(&normal.first, 1)]);
-    blocks.add(25, &[street, day]);
-    blocks.add(26, &[day, zip]);
-    blocks.add(27, &[head(&normal.zip, 3), house, birth.part(0..6)]);
+    blocks.add(25, &[street, birth.part(0..8)]);
+    blocks.add(26, &[birth.part(0..8), zip]);
+    blocks.add(27, &[head(&place.zip, 3), house, birth.part(0..6)]);
+    blocks.add(30, &[street, zip]);
+}
+
+fn of_name_and_place(blocks: &mut Blocks<'_>, name: &FullName, place: &Place, birth: &Birth) {
+    let (zip, house, street) = (place.zip.as_bytes(), place.house.as_bytes(), place.street.as_bytes());
+    let (first, last) = (name.first.as_bytes(), name.last.as_bytes());
+    blocks.add(20, &[zip, house, head(&name.first, 1)]);
+    blocks.add(22, &[zip, head(&name.first, 4), birth.part(0..4)]);
+    blocks.add(23, &[zip, head(&name.last, 4), head(&name.first, 2)]);
+    blocks.add(24, &[street, head(&name.first, 1)]);
     blocks.add(28, &[last, zip]);
     blocks.add(29, &[first, zip]);
-    blocks.add(30, &[street, zip]);
-    let [small, big] = sorted(normal);
-    blocks.add(31, &[small, big, head(&normal.zip, 3)]);
-    blocks.add(32, &[head(&normal.first, 3), head(&normal.street, 8)]);
+    let [small, big] = sorted(name);
+    blocks.add(31, &[small, big, head(&place.zip, 3)]);
+    blocks.add(32, &[head(&name.first, 3), head(&place.street, 8)]);
 }

@@ -11,27 +11,16 @@ const BITS_PER_BIGRAM: u32 = 5;
 const ALPHABET: usize = 38;
 const BORDER: usize = 37;
 
-/// The fields that have one.
+/// The fields that have one. Given names and surnames are one kind: they can be compared with each other, for names
+/// swapped and misspelt.
 #[derive(Clone, Copy)]
 pub(crate) enum Field {
-    First,
-    Last,
+    Name,
     Address,
     Birth,
 }
 
-/// Fields of one table can be compared with each other: given names and surnames, for names swapped and misspelt.
-const TABLES: usize = 3;
-
-impl Field {
-    fn table(self) -> usize {
-        match self {
-            Field::First | Field::Last => 0,
-            Field::Address => 1,
-            Field::Birth => 2,
-        }
-    }
-}
+const FIELDS: usize = 3;
 
 /// Which bits a bigram of a field sets, by the key: 10 bits per position, five positions in one number.
 pub(crate) struct Positions(Box<[u64]>);
@@ -43,17 +32,17 @@ impl Positions {
             let place = [(index / cells) as u8, (index % cells / ALPHABET) as u8, (index % ALPHABET) as u8];
             key.hash64(Tag::Bigram as u8, &[&place])
         };
-        Positions((0..TABLES * cells).map(cell).collect())
+        Positions((0..FIELDS * cells).map(cell).collect())
     }
 
     fn of(&self, field: Field, one: usize, other: usize) -> u64 {
-        self.0[(field.table() * ALPHABET + one) * ALPHABET + other]
+        self.0[(field as usize * ALPHABET + one) * ALPHABET + other]
     }
 }
 
 /// A field after the halves of its 1,024 bits were put on each other by exclusive or, which hides which bigrams it holds.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Clk([u64; 8]);
+pub(crate) struct Clk(pub(crate) [u64; 8]);
 
 impl Clk {
     /// The padded bigrams of a normalised text.
@@ -133,7 +122,7 @@ mod tests {
 
     fn dice(one: &str, other: &str) -> f32 {
         let positions = positions(1);
-        Clk::text(&positions, Field::Last, one).dice(&Clk::text(&positions, Field::Last, other))
+        Clk::text(&positions, Field::Name, one).dice(&Clk::text(&positions, Field::Name, other))
     }
 
     #[test]
@@ -155,9 +144,9 @@ mod tests {
     #[test]
     fn another_key_or_field_sets_other_bits() {
         let (one, other) = (positions(1), positions(2));
-        let clk = Clk::text(&one, Field::Last, "kimbrell");
-        assert!(clk.dice(&Clk::text(&other, Field::Last, "kimbrell")) < 0.3);
+        let clk = Clk::text(&one, Field::Name, "kimbrell");
+        assert!(clk.dice(&Clk::text(&other, Field::Name, "kimbrell")) < 0.3);
         assert!(clk.dice(&Clk::text(&one, Field::Address, "kimbrell")) < 0.3);
-        assert_eq!(clk.dice(&Clk::text(&one, Field::First, "kimbrell")), 1.0);
+        assert!(clk.dice(&Clk::text(&one, Field::Birth, "kimbrell")) < 0.3);
     }
 }

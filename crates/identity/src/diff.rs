@@ -15,7 +15,8 @@ pub struct Change {
 /// Every pair of `index` that is decided otherwise with `after` than with `before`. Nothing is changed.
 pub fn diff(index: &Index, before: (&Weights, &Bands), after: (&Weights, &Bands)) -> Vec<Change> {
     let decide = |(weights, bands): (&Weights, &Bands), (one, other): (u32, u32)| {
-        bands.decide(&index.score(weights, one, other), index.len())
+        let score = index.score_pair(weights, one, other);
+        score.map_or(Decision::New, |score| bands.decide(&score, index.len()))
     };
     let change = |records| Change { records, before: decide(before, records), after: decide(after, records) };
     index.pairs().map(change).filter(|change| change.before != change.after).collect()

@@ -23,7 +23,7 @@ const BOUNDS: [(Field, u8, f32); 3] = [
 type Table = [[f32; MAX_LEVELS]; 8];
 
 /// What was learnt.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Estimate {
     pub weights: Weights,
     /// Expected pairs of one person among the compared ones.
@@ -33,15 +33,16 @@ pub struct Estimate {
 }
 
 /// Weights for the records of `index`, from the pairs that blocking finds and from random ones, drawn by `seed`. The
-/// household cap and the weight of identifiers stay those of `start`. `None` with fewer than two records.
+/// household cap and the weight of identifiers stay those of `start`, and so does the version: the caller names what it
+/// keeps. `None` with fewer than two records.
 pub fn estimate(index: &Index, start: &Weights, seed: u64) -> Option<Estimate> {
     let size = index.len();
     if size < 2 {
         return None;
     }
-    let candidates: Vec<Levels> = index.pairs().map(|(one, other)| index.levels(one, other)).collect();
+    let candidates: Vec<Levels> = index.pairs().filter_map(|(one, other)| index.levels(one, other)).collect();
     let by_chance = by_chance(index, seed);
-    let mut estimate = Estimate { weights: *start, matches: size as f32 / 4.0, rounds: 0 };
+    let mut estimate = Estimate { weights: start.clone(), matches: size as f32 / 4.0, rounds: 0 };
     let pairs = size as f32 * (size - 1) as f32 / 2.0;
     while estimate.rounds < MAX_ROUNDS {
         estimate.rounds += 1;
@@ -66,18 +67,19 @@ pub fn estimate(index: &Index, start: &Weights, seed: u64) -> Option<Estimate> {
 /// How often each level shows in pairs of any two records.
 fn by_chance(index: &Index, seed: u64) -> Table {
     let mut state = seed;
+    let records: Vec<u32> = index.numbers().collect();
     let mut draw = || {
         // SplitMix64: even enough to draw pairs by.
         state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut bits = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((bits ^ (bits >> 31)) % index.len() as u64) as u32
+        records[((bits ^ (bits >> 31)) % records.len() as u64) as usize]
     };
     let mut counts: Table = [[0.0; MAX_LEVELS]; 8];
     for _ in 0..RANDOM_PAIRS {
         let (one, other) = (draw(), draw());
         if one != other {
-            count(&mut counts, &index.levels(one, other), 1.0);
+            index.levels(one, other).into_iter().for_each(|levels| count(&mut counts, &levels, 1.0));
         }
     }
     shares(&counts)

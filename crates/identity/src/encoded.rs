@@ -4,36 +4,67 @@ use crate::block;
 use crate::clk::{Clk, Field};
 use crate::keys::{Keys, Tag};
 use crate::nickname;
-use crate::normalise::{Generation, Normal, VERSION};
+use crate::normalise::{FullName, Generation, Normal, Place, VERSION};
 use crate::person::Person;
 
 /// A person under a tenant's keys. Nothing of it can be turned back without them, and they never leave the tenant; the
 /// CLKs must be sealed at rest all the same, for their bits show how alike two people's values are.
 #[derive(Clone, PartialEq)]
+#[cfg_attr(test, derive(Default))]
 pub struct Encoded {
     pub(crate) version: u16,
     pub(crate) flags: u8,
+    pub(crate) sex: u32,
+    pub(crate) birth: Birth,
+    pub(crate) name: Name,
+    pub(crate) address: Address,
+    /// Most people have one name and one address: the others take no room then.
+    pub(crate) more: Option<Box<More>>,
+    pub(crate) phones: Box<[u64]>,
+    /// Assigner and value.
+    pub(crate) identifiers: Box<[(u64, u64)]>,
+    pub(crate) blocks: Box<[u64]>,
+}
+
+/// In all of these, 0 is a value that is not known.
+#[derive(Clone, Default, PartialEq)]
+pub(crate) struct Birth {
+    pub(crate) date: u64,
+    pub(crate) year: u32,
+    pub(crate) month: u32,
+    pub(crate) day: u32,
+    pub(crate) clk: Clk,
+}
+
+#[derive(Clone, Default, PartialEq)]
+pub(crate) struct Name {
     pub(crate) first: u64,
-    pub(crate) initial: u64,
-    pub(crate) initial_of_last: u64,
     pub(crate) middle: u64,
     pub(crate) last: u64,
     /// The parts of a double surname; the second is 0 for a single one.
     pub(crate) last_parts: [u64; 2],
-    pub(crate) birth: u64,
-    pub(crate) year: u64,
-    pub(crate) month: u64,
-    pub(crate) day: u64,
-    pub(crate) sex: u64,
+    pub(crate) initial: u32,
+    pub(crate) initial_of_last: u32,
+    /// The given name is one letter.
+    pub(crate) bare_initial: bool,
+    pub(crate) roots: Box<[u64]>,
+    pub(crate) first_clk: Clk,
+    pub(crate) last_clk: Clk,
+}
+
+#[derive(Clone, Default, PartialEq)]
+pub(crate) struct Address {
     pub(crate) zip: u64,
     pub(crate) street: u64,
     pub(crate) city: u64,
-    pub(crate) roots: Box<[u64]>,
-    pub(crate) phones: Box<[u64]>,
-    /// Assigner and value.
-    pub(crate) identifiers: Box<[(u64, u64)]>,
-    pub(crate) clks: [Clk; 4],
-    pub(crate) blocks: Box<[u64]>,
+    pub(crate) clk: Clk,
+}
+
+/// Names and addresses behind the first.
+#[derive(Clone, Default, PartialEq)]
+pub(crate) struct More {
+    pub(crate) names: Vec<Name>,
+    pub(crate) addresses: Vec<Address>,
 }
 
 /// Facts that guards need and that tell nobody apart.
@@ -42,8 +73,8 @@ pub(crate) mod flag {
     pub(crate) const NEWBORN: u8 = 2;
     pub(crate) const JUNIOR: u8 = 4;
     pub(crate) const SENIOR: u8 = 8;
-    pub(crate) const BARE_INITIAL: u8 = 16;
-    pub(crate) const DECEASED: u8 = 32;
+    pub(crate) const DECEASED: u8 = 16;
+    pub(crate) const ALL: u8 = 31;
 }
 
 impl std::fmt::Debug for Encoded {
@@ -55,49 +86,68 @@ impl std::fmt::Debug for Encoded {
 /// Normalises `person` and turns it into tokens under `keys`. The clear text ends here.
 pub fn encode(keys: &Keys, person: &Person<'_>) -> Encoded {
     let normal = Normal::of(person);
-    let token = |tag, value: &str| keys.token(tag, value.as_bytes());
-    let name = |value: &str| token(Tag::Name, value);
-    let birth = normal.birth.map(|date| (date, date.digits()));
-    let part = |range: std::ops::Range<usize>, tag| birth.map_or(0, |(_, digits)| keys.token(tag, &digits[range]));
-    // Lines of an address come in any order: its token is that of its sorted words.
-    let mut street: Vec<&str> = normal.street.split(' ').collect();
-    street.sort_unstable();
-    let last_part = |index: usize| normal.last_parts.get(index).map_or(0, |part| name(part));
+    let mut names = normal.names.iter().map(|name| self::name(keys, name));
+    let mut addresses = normal.places.iter().map(|place| address(keys, place));
+    let (first_name, first_address) = (names.next().unwrap_or_default(), addresses.next().unwrap_or_default());
+    let more = More { names: names.collect(), addresses: addresses.collect() };
     Encoded {
         version: VERSION,
         flags: flags(&normal, person.deceased),
-        first: name(&normal.first),
-        initial: token(Tag::Initial, normal.first.get(..1).unwrap_or_default()),
-        initial_of_last: token(Tag::Initial, normal.last.get(..1).unwrap_or_default()),
-        middle: if normal.middle.len() > 1 { name(&normal.middle) } else { 0 },
-        last: name(&normal.last),
-        last_parts: [last_part(0), last_part(1)],
-        birth: part(0..8, Tag::Date),
-        year: part(0..4, Tag::Year),
-        month: part(4..6, Tag::MonthOrDay),
-        day: part(6..8, Tag::MonthOrDay),
-        sex: normal.sex.map_or(0, |sex| keys.token(Tag::Sex, &[sex])),
-        zip: token(Tag::Zip, &normal.zip),
-        street: token(Tag::Street, &street.concat()),
-        city: token(Tag::City, &normal.city),
-        roots: roots(keys, &normal.first),
-        phones: normal.phones.iter().map(|phone| token(Tag::Phone, phone)).collect(),
+        sex: keys.sex(normal.sex),
+        birth: birth(keys, &normal),
+        name: first_name,
+        address: first_address,
+        more: (more != More::default()).then(|| Box::new(more)),
+        phones: normal.phones.iter().map(|phone| keys.token(Tag::Phone, phone.as_bytes())).collect(),
         identifiers: identifiers(keys, &normal.identifiers),
-        clks: [
-            Clk::text(&keys.positions, Field::First, &normal.first),
-            Clk::text(&keys.positions, Field::Last, &normal.last),
-            Clk::text(&keys.positions, Field::Address, &normal.street),
-            birth.map_or(Clk::default(), |(_, digits)| Clk::date(&keys.positions, &digits)),
-        ],
         blocks: block::keys(keys, &normal),
     }
 }
 
-fn roots(keys: &Keys, first: &str) -> Box<[u64]> {
-    if first.len() < 2 {
-        return Box::default();
+fn name(keys: &Keys, name: &FullName) -> Name {
+    let token = |value: &str| keys.token(Tag::Name, value.as_bytes());
+    let last = token(&name.last);
+    let part = |index: usize| match name.last_parts.get(index) {
+        Some(part) if part == &name.last => last,
+        part => part.map_or(0, |part| token(part)),
+    };
+    Name {
+        first: token(&name.first),
+        middle: if name.middle.len() > 1 { token(&name.middle) } else { 0 },
+        last,
+        last_parts: [part(0), part(1)],
+        initial: keys.initial(&name.first),
+        initial_of_last: keys.initial(&name.last),
+        bare_initial: name.first.len() == 1,
+        roots: nickname::roots(&name.first).iter().map(|root| keys.root(*root)).collect(),
+        first_clk: Clk::text(&keys.positions, Field::Name, &name.first),
+        last_clk: Clk::text(&keys.positions, Field::Name, &name.last),
     }
-    nickname::roots(first).map(|root| keys.token(Tag::Root, root.as_bytes())).collect()
+}
+
+fn address(keys: &Keys, place: &Place) -> Address {
+    let token = |tag, value: &str| keys.token(tag, value.as_bytes());
+    // Lines of an address come in any order: its token is that of its sorted words.
+    let mut words: Vec<&str> = place.street.split(' ').collect();
+    words.sort_unstable();
+    Address {
+        zip: token(Tag::Zip, &place.zip),
+        street: token(Tag::Street, &words.concat()),
+        city: token(Tag::City, &place.city),
+        clk: Clk::text(&keys.positions, Field::Address, &place.street),
+    }
+}
+
+fn birth(keys: &Keys, normal: &Normal) -> Birth {
+    let Some(date) = normal.birth else { return Birth::default() };
+    let digits = date.digits();
+    Birth {
+        date: keys.token(Tag::Date, &digits),
+        year: keys.year(date.year),
+        month: keys.month_or_day(date.month),
+        day: keys.month_or_day(date.day),
+        clk: Clk::date(&keys.positions, &digits),
+    }
 }
 
 fn identifiers(keys: &Keys, identifiers: &[(String, String)]) -> Box<[(u64, u64)]> {
@@ -115,13 +165,12 @@ fn flags(normal: &Normal, deceased: bool) -> u8 {
     set(normal.newborn, flag::NEWBORN);
     set(normal.generation == Some(Generation::Junior), flag::JUNIOR);
     set(normal.generation == Some(Generation::Senior), flag::SENIOR);
-    set(normal.first.len() == 1, flag::BARE_INITIAL);
     set(deceased, flag::DECEASED);
     flags
 }
 
 impl Encoded {
-    /// The [`VERSION`] of the normaliser that made it.
+    /// The [`VERSION`] of the normaliser that made it. Records of different versions cannot be compared.
     pub fn version(&self) -> u16 {
         self.version
     }
@@ -131,11 +180,18 @@ impl Encoded {
         &self.blocks
     }
 
-    pub(crate) fn has(&self, flag: u8) -> bool {
-        self.flags & flag != 0
+    /// One at least, which may be empty.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &Name> + Clone {
+        let more = self.more.as_deref().map_or(&[][..], |more| &more.names);
+        std::iter::once(&self.name).chain(more)
     }
 
-    pub(crate) fn clk(&self, field: Field) -> &Clk {
-        &self.clks[field as usize]
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = &Address> + Clone {
+        let more = self.more.as_deref().map_or(&[][..], |more| &more.addresses);
+        std::iter::once(&self.address).chain(more)
+    }
+
+    pub(crate) fn has(&self, flag: u8) -> bool {
+        self.flags & flag != 0
     }
 }

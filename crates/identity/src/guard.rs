@@ -7,15 +7,15 @@ use crate::levels::{Field, Levels, birth, first, last};
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Guards(u8);
 
-/// What a guard is about, with the words for the review queue.
-const REASONS: [(u8, &str); 7] = [
-    (TWINS, "same birth date, different first name: twins, or a middle name"),
-    (GENERATIONS, "same name and household, different birth date: parent and child"),
-    (IDENTIFIER, "different numbers of the same assigner"),
-    (SEX, "different sex"),
-    (DECEASED, "one of them has died"),
-    (NO_BIRTH, "no birth date and no number in common"),
-    (NEWBORN, "a newborn without a name"),
+/// Guards with their codes for storage, which stay what they are, and the words for the review queue.
+const REASONS: [(u8, &str, &str); 7] = [
+    (TWINS, "twins", "same birth date, different first name: twins, or a middle name"),
+    (GENERATIONS, "generations", "same name and household, different birth date: parent and child"),
+    (IDENTIFIER, "identifier", "different numbers of the same assigner"),
+    (SEX, "sex", "different sex"),
+    (DECEASED, "deceased", "one of them has died"),
+    (NO_BIRTH, "no-birth-date", "no birth date and no number in common"),
+    (NEWBORN, "newborn", "a newborn without a name"),
 ];
 
 const TWINS: u8 = 1;
@@ -32,8 +32,34 @@ impl Guards {
         self.0 == 0
     }
 
+    /// In words.
     pub fn reasons(self) -> impl Iterator<Item = &'static str> {
-        REASONS.iter().filter(move |(guard, _)| self.0 & guard != 0).map(|(_, reason)| *reason)
+        self.held().map(|(_, _, reason)| *reason)
+    }
+
+    /// Stable short codes.
+    pub fn codes(self) -> impl Iterator<Item = &'static str> {
+        self.held().map(|(_, code, _)| *code)
+    }
+
+    /// The words for a code of [`Guards::codes`].
+    pub fn reason(code: &str) -> Option<&'static str> {
+        REASONS.iter().find(|(_, known, _)| *known == code).map(|(_, _, reason)| *reason)
+    }
+
+    fn held(self) -> impl Iterator<Item = &'static (u8, &'static str, &'static str)> {
+        REASONS.iter().filter(move |(guard, _, _)| self.0 & guard != 0)
+    }
+
+    /// One bit per guard, for storage.
+    pub fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// `None` when there are bits that no guard has.
+    pub fn from_bits(bits: u8) -> Option<Guards> {
+        let all = REASONS.iter().fold(0, |all, (guard, _, _)| all | guard);
+        (bits & !all == 0).then_some(Guards(bits))
     }
 }
 

@@ -1,7 +1,7 @@
 //! How far two records agree, field by field.
 
-use crate::clk::Field as ClkField;
-use crate::encoded::{Encoded, flag};
+use crate::encoded::{Address, Encoded, Name, flag};
+use crate::weights::SHIPPED;
 
 /// The compared fields.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -19,6 +19,17 @@ pub enum Field {
 /// All fields, in the order of weights and of [`Levels`].
 pub const FIELDS: [Field; 8] =
     [Field::First, Field::Last, Field::Birth, Field::Sex, Field::Address, Field::Phone, Field::Zip, Field::City];
+
+impl Field {
+    /// For storage: it stays what it is.
+    pub fn code(self) -> &'static str {
+        ["first", "last", "birth", "sex", "address", "phone", "zip", "city"][self as usize]
+    }
+
+    pub fn from_code(code: &str) -> Option<Field> {
+        FIELDS.into_iter().find(|field| field.code() == code)
+    }
+}
 
 /// The most levels that a field has, 0 for a value missing on either side included.
 pub const MAX_LEVELS: usize = 8;
@@ -85,17 +96,7 @@ pub struct Levels(pub(crate) [u8; 8]);
 impl Levels {
     /// Symmetric: the order of the records does not matter.
     pub fn of(one: &Encoded, other: &Encoded) -> Levels {
-        let swapped = swapped(one, other);
-        Levels([
-            if swapped { first::SWAPPED } else { first_name(one, other) },
-            if swapped { last::SWAPPED } else { last_name(one, other) },
-            birth_date(one, other),
-            exact(one.sex, other.sex),
-            address(one, other),
-            phone(one, other),
-            exact(one.zip, other.zip),
-            exact(one.city, other.city),
-        ])
+        compare(one, other).levels
     }
 
     /// The level of a field, for [`NAMES`].
@@ -104,28 +105,86 @@ impl Levels {
     }
 }
 
+/// The levels of a pair with the name of `one` that they were found with.
+pub(crate) struct Comparison<'a> {
+    pub(crate) levels: Levels,
+    pub(crate) name: &'a Name,
+}
+
+/// Of several names and addresses, the pair counts that is worth most by the shipped weights: which one it is must not
+/// depend on weights that are just being learnt.
+pub(crate) fn compare<'a>(one: &'a Encoded, other: &'a Encoded) -> Comparison<'a> {
+    let (mut name, mut names) = (&one.name, of_names(&one.name, &other.name));
+    let mut addresses = of_addresses(&one.address, &other.address);
+    if one.more.is_some() || other.more.is_some() {
+        let mut best = None;
+        // Of two pairs of names that are worth the same, the sum of tokens picks one whatever the order of the records.
+        let sum = |name: &Name| name.first.wrapping_add(name.last);
+        for (mine, its) in pairs(one.names(), other.names()) {
+            let levels = of_names(mine, its);
+            let rank = (worth(&NAME_FIELDS, &levels), sum(mine).wrapping_add(sum(its)));
+            if best.is_none_or(|best| rank > best) {
+                (name, names, best) = (mine, levels, Some(rank));
+            }
+        }
+        for (mine, its) in pairs(one.addresses(), other.addresses()) {
+            let levels = of_addresses(mine, its);
+            if worth(&ADDRESS_FIELDS, &levels) > worth(&ADDRESS_FIELDS, &addresses) {
+                addresses = levels;
+            }
+        }
+    }
+    let ([first, last], [address, zip, city]) = (names, addresses);
+    let birth = birth_date(one, other);
+    let levels = Levels([first, last, birth, exact(one.sex, other.sex), address, phone(one, other), zip, city]);
+    Comparison { levels, name }
+}
+
+const NAME_FIELDS: [Field; 2] = [Field::First, Field::Last];
+const ADDRESS_FIELDS: [Field; 3] = [Field::Address, Field::Zip, Field::City];
+
+fn pairs<'a, T: 'a>(
+    one: impl Iterator<Item = &'a T>,
+    other: impl Iterator<Item = &'a T> + Clone,
+) -> impl Iterator<Item = (&'a T, &'a T)> {
+    one.flat_map(move |mine| other.clone().map(move |its| (mine, its)))
+}
+
+fn worth(fields: &[Field], levels: &[u8]) -> f32 {
+    fields.iter().zip(levels).map(|(field, level)| SHIPPED[*field as usize][usize::from(*level)]).sum()
+}
+
+fn of_names(one: &Name, other: &Name) -> [u8; 2] {
+    if swapped(one, other) {
+        return [first::SWAPPED, last::SWAPPED];
+    }
+    [first_name(one, other), last_name(one, other)]
+}
+
+fn of_addresses(one: &Address, other: &Address) -> [u8; 3] {
+    [street(one, other), exact(one.zip, other.zip), exact(one.city, other.city)]
+}
+
 /// Each one's given name is the other's surname, as far as spelling goes, and the names do not agree as they stand.
-fn swapped(one: &Encoded, other: &Encoded) -> bool {
+fn swapped(one: &Name, other: &Name) -> bool {
     if one.first == other.first || one.last == other.last {
         return false;
     }
     let (there, back) = (crossed(one, other), crossed(other, one));
     let strong = one.first == other.last || one.last == other.first;
-    let initial =
-        |one: &Encoded, other: &Encoded| other.has(flag::BARE_INITIAL) && one.initial_of_last == other.initial;
+    let initial = |one: &Name, other: &Name| other.bare_initial && one.initial_of_last == other.initial;
     (there && back) || (strong && ((there && initial(one, other)) || (back && initial(other, one))))
 }
 
 /// Whether the given name of `one` is the surname of `other`, or close to it.
-fn crossed(one: &Encoded, other: &Encoded) -> bool {
-    one.first != 0
-        && other.last != 0
-        && (one.first == other.last || one.clk(ClkField::First).dice(other.clk(ClkField::Last)) >= CLOSE)
+fn crossed(one: &Name, other: &Name) -> bool {
+    one.first != 0 && other.last != 0 && (one.first == other.last || one.first_clk.dice(&other.last_clk) >= CLOSE)
 }
 
-fn exact(one: u64, other: u64) -> u8 {
+fn exact<T: Default + PartialEq>(one: T, other: T) -> u8 {
+    let unknown = T::default();
     match (one, other) {
-        (0, _) | (_, 0) => 0,
+        (one, other) if one == unknown || other == unknown => 0,
         (one, other) if one == other => 1,
         _ => 2,
     }
@@ -135,7 +194,7 @@ fn meet(one: &[u64], other: &[u64]) -> bool {
     one.iter().any(|token| other.contains(token))
 }
 
-fn first_name(one: &Encoded, other: &Encoded) -> u8 {
+fn first_name(one: &Name, other: &Name) -> u8 {
     if one.first == 0 || other.first == 0 {
         return 0;
     }
@@ -145,17 +204,17 @@ fn first_name(one: &Encoded, other: &Encoded) -> u8 {
     if meet(&one.roots, &other.roots) || (one.first == other.middle || one.middle == other.first) {
         return first::NICKNAME;
     }
-    if one.initial == other.initial && (one.has(flag::BARE_INITIAL) || other.has(flag::BARE_INITIAL)) {
+    if one.initial == other.initial && (one.bare_initial || other.bare_initial) {
         return first::SIMILAR;
     }
-    match one.clk(ClkField::First).dice(other.clk(ClkField::First)) {
+    match one.first_clk.dice(&other.first_clk) {
         CLOSE.. => first::CLOSE,
         SIMILAR.. => first::SIMILAR,
         _ => first::DIFFERENT,
     }
 }
 
-fn last_name(one: &Encoded, other: &Encoded) -> u8 {
+fn last_name(one: &Name, other: &Name) -> u8 {
     if one.last == 0 || other.last == 0 {
         return 0;
     }
@@ -165,7 +224,7 @@ fn last_name(one: &Encoded, other: &Encoded) -> u8 {
     if one.last_parts.iter().any(|part| *part != 0 && other.last_parts.contains(part)) {
         return last::PART;
     }
-    match one.clk(ClkField::Last).dice(other.clk(ClkField::Last)) {
+    match one.last_clk.dice(&other.last_clk) {
         CLOSE.. => last::CLOSE,
         SIMILAR.. => last::SIMILAR,
         _ => last::DIFFERENT,
@@ -173,21 +232,23 @@ fn last_name(one: &Encoded, other: &Encoded) -> u8 {
 }
 
 fn birth_date(one: &Encoded, other: &Encoded) -> u8 {
-    if one.birth == 0 || other.birth == 0 {
+    let default = one.has(flag::DEFAULT_DATE) || other.has(flag::DEFAULT_DATE);
+    let (one, other) = (&one.birth, &other.birth);
+    if one.date == 0 || other.date == 0 {
         return 0;
     }
-    if one.birth == other.birth {
+    if one.date == other.date {
         return birth::EQUAL;
     }
     let (year, month, day) = (one.year == other.year, one.month == other.month, one.day == other.day);
     if year && one.month == other.day && one.day == other.month {
         return birth::SWAPPED;
     }
-    if year && (one.has(flag::DEFAULT_DATE) || other.has(flag::DEFAULT_DATE)) {
+    if year && default {
         return birth::DEFAULT;
     }
     let parts = u8::from(year) + u8::from(month) + u8::from(day);
-    let alike = one.clk(ClkField::Birth).dice(other.clk(ClkField::Birth)) >= DIGITS_SIMILAR;
+    let alike = one.clk.dice(&other.clk) >= DIGITS_SIMILAR;
     match (parts, alike) {
         (2, true) => birth::NEAR,
         _ if year => birth::YEAR,
@@ -196,14 +257,14 @@ fn birth_date(one: &Encoded, other: &Encoded) -> u8 {
     }
 }
 
-fn address(one: &Encoded, other: &Encoded) -> u8 {
+fn street(one: &Address, other: &Address) -> u8 {
     if one.street == 0 || other.street == 0 {
         return 0;
     }
     if one.street == other.street {
         return 1;
     }
-    match one.clk(ClkField::Address).dice(other.clk(ClkField::Address)) {
+    match one.clk.dice(&other.clk) {
         ADDRESS_CLOSE.. => 2,
         ADDRESS_SIMILAR.. => 3,
         _ => 4,

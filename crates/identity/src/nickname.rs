@@ -3,25 +3,36 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-/// A name with more roots keeps the first ones; only a handful of very common short forms have more.
-const MAX_ROOTS: usize = 6;
+/// Each line is a root and the names that stand for it.
+const TABLE: &str = include_str!("../data/nicknames.txt");
 
-static ROOTS: LazyLock<HashMap<&'static str, Vec<&'static str>>> = LazyLock::new(|| {
-    let mut roots: HashMap<_, Vec<_>> = HashMap::new();
-    for line in include_str!("../data/nicknames.txt").lines() {
-        let mut words = line.split(' ');
-        let Some(root) = words.next() else { continue };
-        for nickname in words {
-            roots.entry(nickname).or_default().push(root);
+/// A name with more roots keeps the first ones; only a handful of very common short forms have more.
+pub(crate) const MAX_ROOTS: usize = 6;
+
+static ROOTS: LazyLock<HashMap<&'static str, Vec<u16>>> = LazyLock::new(|| {
+    let mut roots: HashMap<_, Vec<u16>> = HashMap::new();
+    for (number, line) in (0..).zip(TABLE.lines()) {
+        for (place, name) in line.split(' ').enumerate() {
+            let of = roots.entry(name).or_default();
+            // A name that is a root itself has that first.
+            of.insert(if place == 0 { 0 } else { of.len() }, number);
         }
+    }
+    for of in roots.values_mut() {
+        of.truncate(MAX_ROOTS);
     }
     roots
 });
 
-/// The names that `first` may stand for, itself first. Two given names belong together when their roots meet.
-pub(crate) fn roots(first: &str) -> impl Iterator<Item = &str> {
-    let others = ROOTS.get(first).map_or(&[][..], Vec::as_slice);
-    std::iter::once(first).chain(others.iter().copied()).take(MAX_ROOTS)
+/// All roots, in the order of their numbers.
+pub(crate) fn all() -> impl Iterator<Item = &'static str> {
+    TABLE.lines().filter_map(|line| line.split(' ').next())
+}
+
+/// Numbers of the names that `first` may stand for, itself included. Two given names belong together when their roots
+/// meet. None for a name that is in no line: it could meet nothing but itself.
+pub(crate) fn roots(first: &str) -> &'static [u16] {
+    ROOTS.get(first).map_or(&[], Vec::as_slice)
 }
 
 #[cfg(test)]
@@ -29,7 +40,7 @@ mod tests {
     use super::*;
 
     fn meet(one: &str, other: &str) -> bool {
-        roots(one).any(|root| roots(other).any(|another| another == root))
+        roots(one).iter().any(|root| roots(other).contains(root))
     }
 
     #[test]
@@ -38,6 +49,7 @@ mod tests {
         assert!(meet("cindy", "cynthia"));
         assert!(meet("peggy", "maggie"), "both are Margaret");
         assert!(!meet("james", "mary"));
-        assert!(roots("al").count() <= MAX_ROOTS);
+        assert!(roots("al").len() <= MAX_ROOTS);
+        assert!(all().count() > 1_000);
     }
 }

@@ -7,7 +7,7 @@ mod phone;
 
 pub(crate) use date::Date;
 
-use crate::Person;
+use crate::person::{MAX_ADDRESSES, MAX_IDENTIFIERS, MAX_NAMES, Person};
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
@@ -17,6 +17,21 @@ pub const VERSION: u16 = 1;
 /// A person in the one spelling that tokens are made from. An empty text is a value that is not known.
 #[derive(Default)]
 pub(crate) struct Normal {
+    /// One to [`MAX_NAMES`], all different.
+    pub(crate) names: Vec<FullName>,
+    pub(crate) generation: Option<Generation>,
+    /// The only given names are those that a newborn has until it is named.
+    pub(crate) newborn: bool,
+    pub(crate) birth: Option<Date>,
+    pub(crate) sex: Option<u8>,
+    /// None to [`MAX_ADDRESSES`], all different.
+    pub(crate) places: Vec<Place>,
+    pub(crate) phones: Vec<String>,
+    pub(crate) identifiers: Vec<(String, String)>,
+}
+
+#[derive(Default, Clone, PartialEq, Eq)]
+pub(crate) struct FullName {
     pub(crate) first: String,
     /// The second given name; one letter is an initial.
     pub(crate) middle: String,
@@ -24,18 +39,15 @@ pub(crate) struct Normal {
     pub(crate) last: String,
     /// The parts of a double surname, one of a single one.
     pub(crate) last_parts: Vec<String>,
-    pub(crate) generation: Option<Generation>,
-    /// The given name is one of those that a newborn has until it is named.
-    pub(crate) newborn: bool,
-    pub(crate) birth: Option<Date>,
-    pub(crate) sex: Option<u8>,
+}
+
+#[derive(Default, PartialEq, Eq)]
+pub(crate) struct Place {
     pub(crate) house: String,
     /// Words of the street with the house number, without case and suffix words.
     pub(crate) street: String,
     pub(crate) city: String,
     pub(crate) zip: String,
-    pub(crate) phones: Vec<String>,
-    pub(crate) identifiers: Vec<(String, String)>,
 }
 
 /// What follows the name of a father or a son who share it.
@@ -47,23 +59,55 @@ pub(crate) enum Generation {
 
 impl Normal {
     pub(crate) fn of(person: &Person<'_>) -> Normal {
-        let name = name::parse(person.given, person.family);
-        let (house, street) = address::street(person.street);
-        Normal {
+        let mut normal = Normal {
+            birth: Date::parse(person.birth_date),
+            sex: sex(person.sex),
+            phones: phone::all(person.phones),
+            identifiers: person.identifiers.iter().filter_map(identifier).take(MAX_IDENTIFIERS).collect(),
+            ..Normal::default()
+        };
+        normal.add_name(person.given, person.family);
+        for other in person.other_names {
+            normal.add_name(other.given, other.family);
+        }
+        normal.newborn &= normal.names.iter().all(|name| name.first.is_empty());
+        normal.add_place(person.street, person.city, person.postal_code);
+        for other in person.other_addresses {
+            normal.add_place(other.street, other.city, other.postal_code);
+        }
+        normal
+    }
+
+    /// Takes a name unless there are enough or it says nothing new. A part that it lacks is that of the first one.
+    fn add_name(&mut self, given: &str, family: &str) {
+        let name = name::parse(given, family);
+        self.generation = self.generation.or(name.generation);
+        self.newborn |= name.newborn;
+        let mut full = FullName {
             first: name.first,
             middle: name.middle,
             last: name.last_parts.concat(),
             last_parts: name.last_parts,
-            generation: name.generation,
-            newborn: name.newborn,
-            birth: Date::parse(person.birth_date),
-            sex: sex(person.sex),
-            house,
-            street,
-            city: address::city(person.city),
-            zip: address::zip(person.postal_code),
-            phones: phone::all(person.phones),
-            identifiers: person.identifiers.iter().filter_map(identifier).collect(),
+        };
+        let Some(main) = self.names.first() else { return self.names.push(full) };
+        if full.first.is_empty() {
+            (full.first, full.middle) = (main.first.clone(), main.middle.clone());
+        }
+        if full.last.is_empty() {
+            (full.last, full.last_parts) = (main.last.clone(), main.last_parts.clone());
+        }
+        if *main == FullName::default() {
+            self.names[0] = full;
+        } else if self.names.len() < MAX_NAMES && !self.names.contains(&full) {
+            self.names.push(full);
+        }
+    }
+
+    fn add_place(&mut self, street: &str, city: &str, postal_code: &str) {
+        let (house, street) = address::street(street);
+        let place = Place { house, street, city: address::city(city), zip: address::zip(postal_code) };
+        if self.places.len() < MAX_ADDRESSES && place != Place::default() && !self.places.contains(&place) {
+            self.places.push(place);
         }
     }
 }
@@ -119,7 +163,7 @@ mod tests {
         let person =
             Person { given: "TEST", family: "Unknown", sex: "unknown", identifiers: &identifiers, ..Person::default() };
         let normal = Normal::of(&person);
-        assert_eq!((normal.first.as_str(), normal.last.as_str(), normal.sex), ("", "", None));
+        assert_eq!((normal.names == [FullName::default()], normal.sex), (true, None));
         assert_eq!(normal.identifiers, [("ssn".to_owned(), "078051120".to_owned())]);
     }
 }

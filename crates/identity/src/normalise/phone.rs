@@ -1,12 +1,18 @@
 //! Telephone numbers.
 
+use crate::person::MAX_PHONES;
+
 const DIGITS: usize = 10;
 
-/// The last ten digits of each number that is one, without repetitions.
+/// The last ten digits of the first numbers that are one, ascending, without repetitions.
 pub(super) fn all(phones: &[&str]) -> Vec<String> {
-    let mut all: Vec<String> = phones.iter().filter_map(|text| one(text)).collect();
+    let mut all: Vec<String> = Vec::new();
+    for phone in phones.iter().filter_map(|text| one(text)) {
+        if all.len() < MAX_PHONES && !all.contains(&phone) {
+            all.push(phone);
+        }
+    }
     all.sort();
-    all.dedup();
     all
 }
 
@@ -25,6 +31,8 @@ mod tests {
     #[test]
     fn ten_digits_or_nothing() {
         assert_eq!(all(&["+1 (503) 555-0117", "5035550117"]), ["5035550117"]);
+        let four = ["5035550119", "5035550118", "503-555-0119", "5035550117", "5035550116"];
+        assert_eq!(all(&four), ["5035550117", "5035550118", "5035550119"], "the first three");
         assert!(all(&["0000000000", "none", "911", "123-456-7890"]).is_empty());
     }
 }
