@@ -5,8 +5,9 @@ use fhir::json::Writer;
 use std::sync::OnceLock;
 
 const SOFTWARE: &str = env!("CARGO_PKG_VERSION");
+const IMMDS: &str = "http://hl7.org/fhir/us/immds/OperationDefinition/immds-forecast";
 /// Changes with the statement's content; a constant because the content changes only with the build.
-const DATE: &str = "2026-11-24";
+const DATE: &str = "2026-11-28";
 
 pub(crate) fn statement(base: &str) -> Vec<u8> {
     static REST: OnceLock<String> = OnceLock::new();
@@ -44,7 +45,9 @@ fn rest() -> String {
     }
     json.end_array();
     json.member("operation").array().object().member("name").string("meta");
-    json.member("definition").string("http://hl7.org/fhir/OperationDefinition/Resource-meta").end_object().end_array();
+    json.member("definition").string("http://hl7.org/fhir/OperationDefinition/Resource-meta").end_object();
+    json.object().member("name").string("immds-forecast");
+    json.member("definition").string(IMMDS).end_object().end_array();
     json.member("compartment").array();
     for compartment in &defs.compartments {
         let name = defs.ty(compartment.owner).name.to_lowercase();

@@ -55,6 +55,7 @@ pub(crate) async fn run(
         Everything(ty, id) => everything(engine, request, ty, Some(&id), path).await,
         ValidateType(ty) => validate(engine, request, ty, None).await,
         ValidateInstance(ty, id) => validate(engine, request, ty, Some(&id)).await,
+        ImmunizationForecast => immunization_forecast(engine, request).await,
         Labels(ty) => Ok(Answer::json(StatusCode::OK, engine.labels(&request.session, ty).await?)),
         Meta(ty, id) => meta(engine, request, ty, &id, MetaChange::Read).await,
         MetaAdd(ty, id) => meta(engine, request, ty, &id, MetaChange::Add(&request.body)).await,
@@ -250,6 +251,13 @@ async fn validate(engine: &Engine, request: &Request, ty: TypeId, id: Option<&st
         issues.push(Issue::warning("not-supported", PROFILES_UNCHECKED));
     }
     Ok(Answer::json(StatusCode::OK, to_json(&issues)))
+}
+
+async fn immunization_forecast(engine: &Engine, request: &Request) -> Result<Answer, Failure> {
+    expect_json(&request.headers)?;
+    let forecast = || registry::immds::forecast(registry::immds::schedule(), &request.body);
+    let answer = engine.operation(&request.session, registry::immds::FORECAST, forecast).await?;
+    Ok(Answer::json(StatusCode::OK, answer))
 }
 
 async fn meta(

@@ -104,6 +104,12 @@ fn operation(path: &str, method: &str, summary: &str) -> Value {
         ("post", "/") => json!({ "resourceType": "Bundle", "type": "transaction", "entry": [
             { "fullUrl": "urn:uuid:0d9c0f1e-0000-4000-8000-000000000001", "resource": { "resourceType": "Patient" },
               "request": { "method": "POST", "url": "Patient" } }] }),
+        ("post", "/$immds-forecast") => json!({ "resourceType": "Parameters", "parameter": [
+            { "name": "assessmentDate", "valueDate": "2025-03-01" },
+            { "name": "patient", "resource": { "resourceType": "Patient", "id": "1", "birthDate": "2024-01-10" } },
+            { "name": "immunization", "resource": { "resourceType": "Immunization", "id": "2", "status": "completed",
+              "vaccineCode": { "coding": [{ "system": "http://hl7.org/fhir/sid/cvx", "code": "03" }] },
+              "patient": { "reference": "Patient/1" }, "occurrenceDateTime": "2025-02-10" } }] }),
         ("patch", _) => {
             let patch = json!([{ "op": "replace", "path": "/birthDate", "value": "1990-05-02" }]);
             operation.set("requestBody", json!({ "content": { "application/json-patch+json": { "example": patch } } }));

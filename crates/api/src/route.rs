@@ -29,6 +29,8 @@ pub(crate) enum Interaction {
     Meta(TypeId, String),
     MetaAdd(TypeId, String),
     MetaDelete(TypeId, String),
+    /// `$immds-forecast`: stores and reads nothing.
+    ImmunizationForecast,
     /// Labels in use in a type, or in all.
     Labels(Option<TypeId>),
     /// Owner type and id, searched type (`None` for `*`).
@@ -54,7 +56,7 @@ impl Interaction {
             Read(..) => "read",
             Vread(..) => "vread",
             ValidateType(_) | ValidateInstance(..) | EverythingType(_) | Everything(..) | Meta(..) | MetaAdd(..)
-            | MetaDelete(..) | Labels(_) => "operation",
+            | MetaDelete(..) | Labels(_) | ImmunizationForecast => "operation",
         }
     }
 
@@ -78,6 +80,7 @@ impl Interaction {
             | ValidateInstance(..)
             | Meta(..)
             | Labels(_)
+            | ImmunizationForecast
             | SearchCompartment(..) => false,
         }
     }
@@ -105,6 +108,10 @@ pub(crate) const ROWS: &[Row] = &[
     Row { path: "/_history", methods: &[("get", "History of all resources")] },
     Row { path: "/_search", methods: &[("post", "Search all types")] },
     Row { path: "/$meta", methods: &[("get", "Tags, profiles and labels in use")] },
+    Row {
+        path: "/$immds-forecast",
+        methods: &[("post", "Evaluate doses and forecast the next ones, from the request alone")],
+    },
     Row {
         path: "/{type}",
         methods: &[
@@ -179,6 +186,7 @@ pub(crate) fn route(defs: &Definitions, method: &Method, path: &str) -> Result<I
         ["_history"] => only(get, HistorySystem, "GET, HEAD"),
         ["_search"] => only(post, SearchSystem, "POST"),
         ["$meta"] => only(get, Labels(None), "GET, HEAD"),
+        ["$immds-forecast"] => only(post, ImmunizationForecast, "POST"),
         [name] if name.starts_with(['$', '_']) => Err(NoRoute::UnknownPath),
         [name] => match *method {
             _ if get => Ok(SearchType(ty(name)?)),

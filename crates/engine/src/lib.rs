@@ -16,6 +16,7 @@ mod history;
 mod include;
 mod labels;
 mod meta;
+mod operation;
 mod patch;
 mod policy;
 mod prepare;

@@ -53,6 +53,12 @@ impl Schedule {
         self.groups.iter().filter(contains).map(|group| group.name.as_str())
     }
 
+    /// The antigens of a vaccine group, by name; nothing for a group that the schedule does not have.
+    pub fn group_antigens(&self, group: &str) -> impl Iterator<Item = &str> {
+        let antigens = self.groups.iter().find(|one| one.name == group).map_or(&[][..], |group| &group.antigens);
+        antigens.iter().map(|antigen| self.antigens[*antigen].name.as_str())
+    }
+
     /// The vaccine types that contain an antigen, by code.
     pub fn vaccines_with(&self, antigen: &str) -> Vec<Cvx> {
         let contains = |cvx: &Cvx| self.antigens_of(*cvx).any(|name| name == antigen);

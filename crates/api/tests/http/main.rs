@@ -6,6 +6,7 @@ mod connections;
 mod documents;
 mod harness;
 mod headers;
+mod immunization;
 mod logs;
 mod resources;
 mod searches;
