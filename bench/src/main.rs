@@ -19,6 +19,7 @@ mod mix;
 mod options;
 mod outbox;
 mod payload;
+mod persons;
 mod random;
 mod read;
 mod report;

@@ -67,11 +67,16 @@ impl Bands {
         Bands { version: self.version.clone(), auto: self.auto + shift, review: self.review + shift }
     }
 
+    /// What a pair must be worth to be shown, in an index of `size` records.
+    pub(crate) fn least(&self, size: usize) -> f32 {
+        self.review + shift(size)
+    }
+
     /// For a score in an index of `size` records.
     pub fn decide(&self, score: &Score, size: usize) -> Decision {
         let shift = shift(size);
         match score.bits {
-            bits if bits < self.review + shift => Decision::New,
+            bits if bits < self.least(size) => Decision::New,
             bits if bits >= self.auto + shift && score.guards.is_empty() => Decision::Auto,
             _ => Decision::Review,
         }

@@ -12,8 +12,20 @@ pub(crate) const MAX_KEYS: usize = 160;
 /// The most parts of a surname that have keys of their own.
 const MAX_PARTS: usize = 4;
 
+/// A key as a record keeps it: the low bytes of its number first.
+pub(crate) type Key = [u8; KEY_BITS as usize / 8];
+
+fn key(number: u64) -> Key {
+    let [one, two, three, four, five, ..] = number.to_le_bytes();
+    [one, two, three, four, five]
+}
+
+pub(crate) fn number([one, two, three, four, five]: Key) -> u64 {
+    u64::from_le_bytes([one, two, three, four, five, 0, 0, 0])
+}
+
 /// All keys of a person, ascending, each once. A key with an unknown part is left out.
-pub(crate) fn keys(keys: &Keys, normal: &Normal) -> Box<[u64]> {
+pub(crate) fn keys(keys: &Keys, normal: &Normal) -> Box<[Key]> {
     let mut blocks = Blocks { keys, found: Vec::with_capacity(32) };
     let birth = Birth { digits: normal.birth.map(|date| date.digits()) };
     blocks.add(7, &[birth.part(0..8)]);
@@ -38,8 +50,7 @@ pub(crate) fn keys(keys: &Keys, normal: &Normal) -> Box<[u64]> {
     }
     blocks.found.sort_unstable();
     blocks.found.dedup();
-    blocks.found.truncate(MAX_KEYS);
-    blocks.found.into()
+    blocks.found.into_iter().take(MAX_KEYS).map(key).collect()
 }
 
 struct Blocks<'a> {

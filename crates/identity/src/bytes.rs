@@ -3,7 +3,7 @@
 //! One byte for this layout, the normaliser's version, then parts in a fixed order, each led by a byte that says which of
 //! its values follow. Numbers are little-endian. There is one spelling for a record: what another one would be is refused.
 
-use crate::block::{KEY_BITS, MAX_KEYS};
+use crate::block::MAX_KEYS;
 use crate::clk::Clk;
 use crate::encoded::{Address, Birth, Encoded, More, Name, flag};
 use crate::nickname::MAX_ROOTS;
@@ -11,7 +11,6 @@ use crate::person::{MAX_ADDRESSES, MAX_IDENTIFIERS, MAX_NAMES, MAX_PHONES};
 
 /// The version of this layout.
 const LAYOUT: u8 = 1;
-const KEY_BYTES: usize = KEY_BITS as usize / 8;
 
 /// Bytes that no record was written as.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -72,9 +71,7 @@ impl Encoded {
             out.token(*assigner);
             out.token(*value);
         }
-        for key in &self.blocks {
-            out.0.extend_from_slice(&key.to_le_bytes()[..KEY_BYTES]);
-        }
+        out.0.extend_from_slice(self.blocks.as_flattened());
         out.0
     }
 
@@ -100,8 +97,8 @@ impl Encoded {
         ensure(fits && version != 0)?;
         let birth = if parts & has::BIRTH != 0 { from.birth()? } else { Birth::default() };
         let sex = if parts & has::SEX != 0 { from.short()? } else { 0 };
-        let (name, other_names) = first(from.many(names, Reader::name)?);
-        let (address, other_addresses) = first(from.many(addresses, Reader::address)?);
+        let (name, other_names) = (from.name()?, from.many(names - 1, Reader::name)?);
+        let (address, other_addresses) = (from.address()?, from.many(addresses - 1, Reader::address)?);
         let more = More { names: other_names, addresses: other_addresses };
         let encoded = Encoded {
             version,
@@ -113,9 +110,9 @@ impl Encoded {
             more: (more != More::default()).then(|| Box::new(more)),
             phones: from.many(phones, Reader::token)?.into(),
             identifiers: from.many(identifiers, |from| Ok((from.token()?, from.token()?)))?.into(),
-            blocks: from.many(blocks, Reader::key)?.into(),
+            blocks: from.many(blocks, Reader::array)?.into(),
         };
-        ensure(encoded.blocks.is_sorted_by(|one, next| one < next))?;
+        ensure(encoded.blocks().is_sorted_by(|one, next| one < next))?;
         if from.0.is_empty() { Ok(encoded) } else { Err(BadEncoding::Length) }
     }
 }
@@ -126,12 +123,6 @@ fn ensure(holds: bool) -> Read<()> {
 
 fn bit(on: bool, bit: u8) -> u8 {
     if on { bit } else { 0 }
-}
-
-/// The first, which is there, and the others.
-fn first<T: Default>(mut all: Vec<T>) -> (T, Vec<T>) {
-    let others = all.split_off(1.min(all.len()));
-    (all.pop().unwrap_or_default(), others)
 }
 
 struct Writer(Vec<u8>);
@@ -240,12 +231,6 @@ impl Reader<'_> {
         let token = u32::from_le_bytes(self.array()?);
         ensure(token != 0)?;
         Ok(token)
-    }
-
-    fn key(&mut self) -> Read<u64> {
-        let mut bytes = [0; 8];
-        bytes[..KEY_BYTES].copy_from_slice(&self.array::<KEY_BYTES>()?);
-        Ok(u64::from_le_bytes(bytes))
     }
 
     fn clk(&mut self) -> Read<Clk> {

@@ -1,6 +1,6 @@
 //! A person as tokens and field CLKs: all that matching knows.
 
-use crate::block;
+use crate::block::{self, Key};
 use crate::clk::{Clk, Field};
 use crate::keys::{Keys, Tag};
 use crate::nickname;
@@ -23,7 +23,7 @@ pub struct Encoded {
     pub(crate) phones: Box<[u64]>,
     /// Assigner and value.
     pub(crate) identifiers: Box<[(u64, u64)]>,
-    pub(crate) blocks: Box<[u64]>,
+    pub(crate) blocks: Box<[Key]>,
 }
 
 /// In all of these, 0 is a value that is not known.
@@ -176,8 +176,8 @@ impl Encoded {
     }
 
     /// The keys under which records that may be the same person are found: about 21, in ascending order.
-    pub fn blocks(&self) -> &[u64] {
-        &self.blocks
+    pub fn blocks(&self) -> impl ExactSizeIterator<Item = u64> + '_ {
+        self.blocks.iter().map(|key| block::number(*key))
     }
 
     /// One at least, which may be empty.

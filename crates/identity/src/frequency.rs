@@ -5,7 +5,7 @@ use crate::hashed::TokenMap;
 use std::collections::hash_map::Entry;
 
 /// The furthest that a rare or common name moves the score, in bits.
-const CLIP: f32 = 4.0;
+pub(crate) const CLIP: f32 = 4.0;
 /// Fewer records say nothing of how common a name is.
 const MIN_RECORDS: u64 = 500;
 

@@ -18,6 +18,11 @@ impl Hasher for TokenHasher {
         }
     }
 
+    fn write_u32(&mut self, token: u32) {
+        // Tables choose a place by the low bits and compare the high ones first.
+        self.0 = u64::from(token) << 32 | u64::from(token);
+    }
+
     fn write_u64(&mut self, token: u64) {
         self.0 = token;
     }

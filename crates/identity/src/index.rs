@@ -1,16 +1,14 @@
 //! Records in memory: what matches a new one.
 
-use crate::band::{Bands, Decision};
+use crate::band::Bands;
 use crate::encoded::Encoded;
 use crate::frequency::Frequencies;
-use crate::hashed::TokenMap;
 use crate::levels::Levels;
+use crate::postings::Postings;
+use crate::records::Records;
 use crate::score::Score;
 use crate::weights::Weights;
 use std::sync::atomic::{AtomicU64, Ordering};
-
-/// A key that more records share finds nothing in particular: it is passed over and counted.
-const MAX_POSTING: usize = 2_000;
 
 /// A record that may be the same person.
 #[derive(Clone, Copy, Debug)]
@@ -24,10 +22,8 @@ pub struct Candidate {
 /// exclusive access: many may match at once while nobody inserts.
 #[derive(Default)]
 pub struct Index {
-    records: Vec<Option<Encoded>>,
-    /// Numbers of removed records.
-    free: Vec<u32>,
-    postings: TokenMap<Vec<u32>>,
+    records: Records,
+    postings: Postings,
     frequencies: Frequencies,
     compared: AtomicU64,
     skipped: AtomicU64,
@@ -42,7 +38,7 @@ impl std::fmt::Debug for Index {
 impl Index {
     /// Number of records.
     pub fn len(&self) -> usize {
-        self.records.len() - self.free.len()
+        self.records.len()
     }
 
     pub fn is_empty(&self) -> bool {
@@ -61,41 +57,31 @@ impl Index {
 
     /// The record of a number, unless there is none or it was removed.
     pub fn get(&self, record: u32) -> Option<&Encoded> {
-        self.records.get(record as usize)?.as_ref()
+        self.records.get(record)
     }
 
     /// The numbers of all records, ascending.
     pub fn numbers(&self) -> impl Iterator<Item = u32> + '_ {
-        (0..).zip(&self.records).filter(|(_, record)| record.is_some()).map(|(number, _)| number)
+        self.records.iter().map(|(number, _)| number)
     }
 
     /// Adds a record without matching it. Its number is its own until it is removed, then it may be another's.
     pub fn insert(&mut self, encoded: Encoded) -> u32 {
-        let record = self.free.pop().unwrap_or(self.records.len() as u32);
-        for key in encoded.blocks() {
-            self.postings.entry(*key).or_default().push(record);
-        }
         self.frequencies.add(&encoded);
-        match self.records.get_mut(record as usize) {
-            Some(free) => *free = Some(encoded),
-            None => self.records.push(Some(encoded)),
+        let record = self.records.add(encoded);
+        for key in self.records.get(record).into_iter().flat_map(Encoded::blocks) {
+            self.postings.add(key, record);
         }
         record
     }
 
     /// Takes a record out; the index is as if it had never been there. `None` when there is none of that number.
     pub fn remove(&mut self, record: u32) -> Option<Encoded> {
-        let encoded = self.records.get_mut(record as usize)?.take()?;
+        let encoded = self.records.remove(record)?;
         for key in encoded.blocks() {
-            if let Some(posting) = self.postings.get_mut(key) {
-                posting.retain(|other| *other != record);
-                if posting.is_empty() {
-                    self.postings.remove(key);
-                }
-            }
+            self.postings.remove(key, record);
         }
         self.frequencies.remove(&encoded);
-        self.free.push(record);
         Some(encoded)
     }
 
@@ -104,11 +90,7 @@ impl Index {
         let mut found = Vec::with_capacity(64);
         let mut skipped = 0;
         for key in encoded.blocks() {
-            match self.postings.get(key) {
-                Some(posting) if posting.len() > MAX_POSTING => skipped += 1,
-                Some(posting) => found.extend_from_slice(posting),
-                None => {}
-            }
+            skipped += u64::from(!self.postings.collect(key, &mut found));
         }
         found.sort_unstable();
         found.dedup();
@@ -121,10 +103,12 @@ impl Index {
         let (found, skipped) = self.candidates(encoded);
         self.compared.fetch_add(found.len() as u64, Ordering::Relaxed);
         self.skipped.fetch_add(skipped, Ordering::Relaxed);
-        let size = self.len();
-        let scored = |record| Some(Candidate { record, score: self.score(weights, encoded, record)? });
-        let kept = |candidate: &Candidate| bands.decide(&candidate.score, size) != Decision::New;
-        let mut candidates: Vec<Candidate> = found.into_iter().filter_map(scored).filter(kept).collect();
+        let least = bands.least(self.len());
+        let scored = |record| {
+            let score = Score::at_least(weights, &self.frequencies, (encoded, self.get(record)?), least)?;
+            Some(Candidate { record, score })
+        };
+        let mut candidates: Vec<Candidate> = found.into_iter().filter_map(scored).collect();
         candidates
             .sort_by(|one, other| other.score.bits.total_cmp(&one.score.bits).then(one.record.cmp(&other.record)));
         candidates
@@ -148,11 +132,9 @@ impl Index {
 
     /// Every pair of records that blocking finds, each once, the lower number first.
     pub fn pairs(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
-        (0..).zip(&self.records).filter_map(|(number, record)| Some((number, record.as_ref()?))).flat_map(
-            |(number, record)| {
-                let (found, _) = self.candidates(record);
-                found.into_iter().take_while(move |other| *other < number).map(move |other| (other, number))
-            },
-        )
+        self.records.iter().flat_map(|(number, record)| {
+            let (found, _) = self.candidates(record);
+            found.into_iter().take_while(move |other| *other < number).map(move |other| (other, number))
+        })
     }
 }

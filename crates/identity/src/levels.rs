@@ -114,9 +114,17 @@ pub(crate) struct Comparison<'a> {
 /// Of several names and addresses, the pair counts that is worth most by the shipped weights: which one it is must not
 /// depend on weights that are just being learnt.
 pub(crate) fn compare<'a>(one: &'a Encoded, other: &'a Encoded) -> Comparison<'a> {
-    let (mut name, mut names) = (&one.name, of_names(&one.name, &other.name));
-    let mut addresses = of_addresses(&one.address, &other.address);
-    if one.more.is_some() || other.more.is_some() {
+    let mut comparison = compare_person(one, other);
+    compare_household(&mut comparison.levels, one, other);
+    comparison
+}
+
+/// Names, birth date and sex; the other levels are missing.
+pub(crate) fn compare_person<'a>(one: &'a Encoded, other: &'a Encoded) -> Comparison<'a> {
+    let (mut name, mut names) = (&one.name, [0; 2]);
+    if one.more.is_none() && other.more.is_none() {
+        names = of_names(&one.name, &other.name);
+    } else {
         let mut best = None;
         // Of two pairs of names that are worth the same, the sum of tokens picks one whatever the order of the records.
         let sum = |name: &Name| name.first.wrapping_add(name.last);
@@ -127,6 +135,15 @@ pub(crate) fn compare<'a>(one: &'a Encoded, other: &'a Encoded) -> Comparison<'a
                 (name, names, best) = (mine, levels, Some(rank));
             }
         }
+    }
+    let levels = Levels([names[0], names[1], birth_date(one, other), exact(one.sex, other.sex), 0, 0, 0, 0]);
+    Comparison { levels, name }
+}
+
+/// Fills in what [`compare_person`] left out.
+pub(crate) fn compare_household(levels: &mut Levels, one: &Encoded, other: &Encoded) {
+    let mut addresses = of_addresses(&one.address, &other.address);
+    if one.more.is_some() || other.more.is_some() {
         for (mine, its) in pairs(one.addresses(), other.addresses()) {
             let levels = of_addresses(mine, its);
             if worth(&ADDRESS_FIELDS, &levels) > worth(&ADDRESS_FIELDS, &addresses) {
@@ -134,10 +151,8 @@ pub(crate) fn compare<'a>(one: &'a Encoded, other: &'a Encoded) -> Comparison<'a
             }
         }
     }
-    let ([first, last], [address, zip, city]) = (names, addresses);
-    let birth = birth_date(one, other);
-    let levels = Levels([first, last, birth, exact(one.sex, other.sex), address, phone(one, other), zip, city]);
-    Comparison { levels, name }
+    let [address, zip, city] = addresses;
+    levels.0[4..].copy_from_slice(&[address, phone(one, other), zip, city]);
 }
 
 const NAME_FIELDS: [Field; 2] = [Field::First, Field::Last];

@@ -3,8 +3,9 @@
 //! [`encode`] turns a [`Person`] into an [`Encoded`] under a tenant's [`Keys`]: tokens for equality, field CLKs for
 //! likeness, blocking keys to be found by. [`Index::matches`] finds candidates, weighs them ([`Score`]: Fellegi-Sunter with
 //! a cap on what a household shares, corrected by how common a name is, stopped by [`Guards`]) and decides by [`Bands`]
-//! that scale with the size of the index; [`Clusters`] links records to persons on top of it, where the caller keeps none. [`estimate`] learns [`Weights`] from a tenant's own records; [`diff`] shows what
-//! they would change. [`open_link_tokens`] makes tokens for a partner.
+//! that scale with the size of the index; [`Clusters`] links records to persons on top of it, for who keeps no persons.
+//! [`estimate`] learns [`Weights`] from a tenant's own records; [`diff`] shows what they would change. [`open_link_tokens`] makes tokens for a
+//! partner, [`partner_tokens`] for one who runs weir.
 
 mod band;
 mod block;
@@ -25,6 +26,8 @@ mod levels;
 mod nickname;
 mod normalise;
 mod person;
+mod postings;
+mod records;
 mod score;
 mod soundex;
 mod weights;
@@ -35,7 +38,9 @@ pub use clusters::{Admission, Clusters};
 pub use diff::{Change, diff};
 pub use em::{Estimate, estimate};
 pub use encoded::{Encoded, encode};
-pub use exchange::open_link_tokens;
+pub use exchange::{
+    BadTokens, PairKey, PartnerMatch, PartnerTokens, match_partner_tokens, open_link_tokens, partner_tokens,
+};
 pub use frequency::Frequencies;
 pub use guard::Guards;
 pub use index::{Candidate, Index};

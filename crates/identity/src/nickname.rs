@@ -29,6 +29,12 @@ pub(crate) fn all() -> impl Iterator<Item = &'static str> {
     TABLE.lines().filter_map(|line| line.split(' ').next())
 }
 
+/// The root of a number that [`roots`] gave.
+pub(crate) fn root(number: u16) -> &'static str {
+    static NAMES: LazyLock<Vec<&'static str>> = LazyLock::new(|| all().collect());
+    NAMES[usize::from(number)]
+}
+
 /// Numbers of the names that `first` may stand for, itself included. Two given names belong together when their roots
 /// meet. None for a name that is in no line: it could meet nothing but itself.
 pub(crate) fn roots(first: &str) -> &'static [u16] {

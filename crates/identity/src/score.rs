@@ -2,9 +2,9 @@
 
 use crate::bytes::BadEncoding;
 use crate::encoded::Encoded;
-use crate::frequency::Frequencies;
+use crate::frequency::{CLIP, Frequencies};
 use crate::guard::{self, Guards};
-use crate::levels::{Comparison, FIELDS, Field, Levels, NAMES, compare, first, last};
+use crate::levels::{Comparison, FIELDS, Field, Levels, NAMES, compare_household, compare_person, first, last};
 use crate::weights::{HOUSEHOLD_FLOOR, Weights};
 
 /// In bits: two records that are less alike than this keep their clusters apart, however alike others of them are. On
@@ -23,8 +23,36 @@ pub struct Score {
 
 impl Score {
     pub fn of(weights: &Weights, frequencies: &Frequencies, one: &Encoded, other: &Encoded) -> Score {
-        let Comparison { levels, name } = compare(one, other);
-        let shared = shared_identifier(one, other);
+        let (compared, shared) = (compare_person(one, other), shared_identifier(one, other));
+        Score::finish(weights, frequencies, (one, other), compared, shared)
+    }
+
+    /// [`Score::of`] when it is worth `least` bits. Of most candidates the person alone is too different for any
+    /// household to make up for it, and then the household is not looked at.
+    pub(crate) fn at_least(
+        weights: &Weights,
+        frequencies: &Frequencies,
+        (one, other): (&Encoded, &Encoded),
+        least: f32,
+    ) -> Option<Score> {
+        let (compared, shared) = (compare_person(one, other), shared_identifier(one, other));
+        let identifier = if shared { weights.identifier } else { 0.0 };
+        let most = weigh(weights, &compared.levels) + identifier + weights.household_cap.max(HOUSEHOLD_FLOOR) + CLIP;
+        // Sums of the same numbers in another order may differ a little.
+        if most + 0.01 < least {
+            return None;
+        }
+        Some(Score::finish(weights, frequencies, (one, other), compared, shared)).filter(|score| score.bits >= least)
+    }
+
+    fn finish(
+        weights: &Weights,
+        frequencies: &Frequencies,
+        (one, other): (&Encoded, &Encoded),
+        Comparison { mut levels, name }: Comparison<'_>,
+        shared: bool,
+    ) -> Score {
+        compare_household(&mut levels, one, other);
         let equal = |field: Field, level: u8, token: u64| (levels.level(field) == level).then_some(token);
         let bits = weigh(weights, &levels)
             + if shared { weights.identifier } else { 0.0 }

@@ -137,6 +137,25 @@ fn a_dry_run_names_the_pairs_that_would_be_decided_otherwise() {
     }
 }
 
+/// [`Index::matches`] leaves out pairs before it has looked at all of them: exactly those that are not worth it.
+#[test]
+fn matches_are_the_pairs_that_are_worth_it() {
+    let (index, weights, bands) = (&CLINIC.index, Weights::default(), Bands::default());
+    let mut expected = 0;
+    for (one, other) in index.pairs() {
+        let score = index.score_pair(&weights, one, other).expect("both are there");
+        expected += 2 * usize::from(bands.decide(&score, index.len()) > Decision::New);
+    }
+    let mut found = 0;
+    for (number, record) in (0..).zip(&CLINIC.set.records) {
+        let matches = index.matches(&weights, &bands, record);
+        found += matches.iter().filter(|it| it.record != number).count();
+        assert!(matches.iter().all(|it| index.score(&weights, record, it.record) == Some(it.score)));
+    }
+    assert_eq!(found, expected);
+    assert!(found > 10_000, "{found}");
+}
+
 #[test]
 fn under_another_key_nothing_matches() {
     let other = Keys::new(seal::DataKey::generate(&|out| out.fill(8)));

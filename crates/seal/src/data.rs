@@ -73,14 +73,48 @@ impl DataKey {
 
     /// A keyed 64-bit hash of `parts` within `domain`; parts are length-prefixed, so that their borders count.
     pub fn hash64(&self, domain: u8, parts: &[&[u8]]) -> u64 {
-        let mut context = hmac::Context::with_key(&self.hashing);
-        context.update(&[domain]);
+        // One call with one text: each costs more than the hashing of what it brings.
+        let mut text = Text::default();
+        text.push(&[domain]);
         for part in parts {
-            context.update(&(part.len() as u32).to_le_bytes());
-            context.update(part);
+            text.push(&(part.len() as u32).to_le_bytes());
+            text.push(part);
         }
-        let tag = context.sign();
+        let tag = hmac::sign(&self.hashing, text.get());
         u64::from_be_bytes(tag.as_ref()[..8].try_into().unwrap_or_default())
+    }
+}
+
+/// A text that needs no allocation as long as it is short.
+struct Text {
+    short: [u8; 120],
+    len: usize,
+    long: Vec<u8>,
+}
+
+impl Default for Text {
+    fn default() -> Text {
+        Text { short: [0; 120], len: 0, long: Vec::new() }
+    }
+}
+
+impl Text {
+    fn push(&mut self, bytes: &[u8]) {
+        if self.long.is_empty()
+            && let Some(free) = self.short[self.len..].get_mut(..bytes.len())
+        {
+            free.copy_from_slice(bytes);
+            self.len += bytes.len();
+            return;
+        }
+        if self.long.is_empty() {
+            self.long.extend_from_slice(&self.short[..self.len]);
+        }
+        self.long.extend_from_slice(bytes);
+    }
+
+    fn get(&self) -> &[u8] {
+        if self.long.is_empty() { &self.short[..self.len] } else { &self.long }
     }
 }
 
@@ -156,6 +190,21 @@ mod tests {
             key1.hash64(1, &[b"abc"]),
         ] {
             assert_ne!(hash, other);
+        }
+    }
+
+    #[test]
+    fn long_texts_are_hashed_like_short_ones() {
+        let key = key(1);
+        for len in [0, 100, 110, 111, 112, 120, 500] {
+            let long = vec![b'a'; len];
+            let mut text = vec![3];
+            for part in [&b"short"[..], &long, b"more"] {
+                text.extend_from_slice(&(part.len() as u32).to_le_bytes());
+                text.extend_from_slice(part);
+            }
+            let tag = hmac::sign(&key.hashing, &text);
+            assert_eq!(key.hash64(3, &[b"short", &long, b"more"]).to_be_bytes(), tag.as_ref()[..8], "{len}");
         }
     }
 

@@ -1,7 +1,10 @@
-//! Tokens for a partner: Open Link Token's rules T1 to T5, byte for byte. A partner finds the persons both know and learns
+//! Tokens for a partner: Open Link Token's rules T1 to T5, byte for byte, and those for another weir. A partner finds the persons both know and learns
 //! nothing of the others. CLKs stay at home.
 
 mod attributes;
+mod partner;
+
+pub use partner::{BadTokens, PairKey, PartnerMatch, PartnerTokens, match_partner_tokens, partner_tokens};
 
 use crate::person::Person;
 use base64::Engine;

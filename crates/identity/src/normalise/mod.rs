@@ -114,6 +114,9 @@ impl Normal {
 
 /// NFKD to ASCII, lower case: what cannot be written so is left out.
 fn fold(text: &str) -> String {
+    if text.is_ascii() {
+        return text.to_ascii_lowercase();
+    }
     text.nfkd().filter(|c| !is_combining_mark(*c)).filter_map(ascii).collect()
 }
 

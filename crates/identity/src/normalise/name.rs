@@ -88,7 +88,9 @@ pub(super) fn is_placeholder(word: &str) -> bool {
 /// The words of a name without titles and suffixes; what they say of the generation is kept. A hyphen borders words.
 fn words(text: &str, generation: &mut Option<Generation>, family: bool) -> Vec<String> {
     let mut words = Vec::new();
-    for word in fold(text).replace(['\'', '.', '`'], "").split(|c: char| !c.is_ascii_alphanumeric()) {
+    let mut text = fold(text);
+    text.retain(|c| !matches!(c, '\'' | '.' | '`'));
+    for word in text.split(|c: char| !c.is_ascii_alphanumeric()) {
         match word {
             "jr" | "junior" | "ii" | "iii" if family || !words.is_empty() => *generation = Some(Generation::Junior),
             "sr" | "senior" if family || !words.is_empty() => *generation = Some(Generation::Senior),
