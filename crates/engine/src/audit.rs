@@ -63,6 +63,25 @@ impl<'a> Access<'a> {
 }
 
 impl Engine {
+    /// An audit record of an access that a part of the house makes by itself: a person's status, a merge. `entity` and
+    /// `patient` as in [`AuditRecord`].
+    pub fn audit_record(
+        &self,
+        session: &Session,
+        interaction: &'static str,
+        entity: String,
+        patient: Option<String>,
+        status: u16,
+    ) -> AuditRecord {
+        Access { patient, ..Access::new(session, interaction, entity) }.record(self.now_us(), status)
+    }
+
+    /// Records accesses that commit nothing.
+    pub async fn note_access(&self, session: &Session, records: Vec<AuditRecord>) -> Result<(), Error> {
+        self.tenant(session)?.audit(records).await;
+        Ok(())
+    }
+
     pub(crate) fn record(&self, access: &Access<'_>, status: u16) -> AuditRecord {
         access.record(self.now_us(), status)
     }

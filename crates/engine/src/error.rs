@@ -6,7 +6,8 @@ use fhir::outcome::Issue;
 use store::{CommitError, StoreError};
 
 impl Error {
-    pub(crate) fn new(status: u16, code: &'static str, diagnostics: impl Into<String>) -> Error {
+    /// `code`: of the value set issue-type. `diagnostics` says what, and what to do.
+    pub fn new(status: u16, code: &'static str, diagnostics: impl Into<String>) -> Error {
         Error { status, issues: vec![Issue::error(code, diagnostics)], version: None }
     }
 

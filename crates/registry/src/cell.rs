@@ -42,7 +42,7 @@ impl Kind {
         match self {
             Kind::Persons => &["region", "sex", "birth_month"],
             Kind::Standing => &["programme", "status", "marks", "region", "sex", "birth_month"],
-            Kind::Milestone => &["programme", "milestone", "day", "region", "vaccine"],
+            Kind::Milestone => &["programme", "milestone", "day", "region"],
             Kind::Dose => &["vaccine", "clinic", "lot", "day", "region"],
             Kind::Reported => &["day", "given_day"],
             Kind::Invalid => &["programme", "reason", "clinic"],

@@ -119,7 +119,8 @@ pub(crate) fn dose(id: &str, immunization: Node<'_>, reported: Date) -> Option<D
         expires: date("expirationDate"),
         subpotent: immunization.get("isSubpotent").and_then(Node::as_bool).unwrap_or(false),
         historical: immunization.get("primarySource").and_then(Node::as_bool) == Some(false),
-        clinic: reference(immunization.get("location")).or_else(|| provider.clone().filter(|who| who.contains("Organization/"))),
+        clinic: reference(immunization.get("location"))
+            .or_else(|| provider.clone().filter(|who| who.contains("Organization/"))),
         provider,
         reported: date("recorded").or(Some(reported)),
     })
@@ -131,7 +132,9 @@ pub(crate) fn finding(of: String, resource: Node<'_>) -> Option<Finding> {
     let record = patient_of(resource, "subject").or_else(|| patient_of(resource, "patient"))?;
     let status = |member: &str| {
         let codings = resource.get(member).and_then(|concept| concept.get("coding"));
-        codings.and_then(|codings| codings.items().next()).and_then(|coding| coding.str("code").map(|code| code.into_owned()))
+        codings
+            .and_then(|codings| codings.items().next())
+            .and_then(|coding| coding.str("code").map(|code| code.into_owned()))
     };
     let refuted = matches!(status("verificationStatus").as_deref(), Some("refuted" | "entered-in-error"));
     let inactive = matches!(status("clinicalStatus").as_deref(), Some("inactive" | "remission" | "resolved"));

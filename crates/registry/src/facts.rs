@@ -93,7 +93,9 @@ fn region(address: Node<'_>) -> Option<String> {
     }
     let place = |name| address.str(name).map(|text| text.trim().to_uppercase()).filter(|text| !text.is_empty());
     // A name that somebody typed is no region: a state or country is short, and must not carry the separators of counters.
-    place("state").or_else(|| place("country")).filter(|text| text.chars().count() <= 32 && !text.contains(char::is_control))
+    place("state")
+        .or_else(|| place("country"))
+        .filter(|text| text.chars().count() <= 32 && !text.contains(char::is_control))
 }
 
 fn born_in_us(patient: Node<'_>) -> bool {

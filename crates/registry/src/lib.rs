@@ -1,3 +1,113 @@
 //! The vaccine tracker: who is who among the records of persons, who is vaccinated, and how many are.
+//!
+//! [`Registry`] is the engine's deriver: every commit that writes a Patient, an Immunization or a finding carries the
+//! person's row, the counts it changes and the events that tell of it. Sources are never rewritten: a person is links
+//! between Patients and, from the second record on, a golden Patient. See docs/adr/0004.
 
+mod cell;
+mod clinical;
+mod day;
+mod decide;
+mod derive;
+mod event;
+mod facts;
+mod golden;
 pub mod immds;
+mod live;
+mod locks;
+mod matching;
+mod patient;
+mod person;
+mod programme;
+mod row;
+mod stats;
+mod summary;
+mod tally;
+mod tenancy;
+mod turn;
+
+pub use cell::{KINDS, Kind};
+pub use decide::{Review, Reviews};
+pub use event::{IDENTITY, VACCINATION};
+pub use facts::Sex;
+pub use matching::Match;
+pub use person::{Evaluated, Given, InvalidDose, Linked, Listed, Persons, PersonsQuery, Programme, Recommended, Whole};
+pub use programme::{Definition, DefinitionError, Definitions};
+pub use row::{Link, PersonId};
+pub use stats::{AGE_BANDS, Count, Group, People, SMALL, Stats, StatsQuery};
+pub use summary::{MARKS, Marks};
+pub use turn::{Difference, Recount};
+
+use engine::{Engine, Error, Random, Session};
+use jiff::tz::TimeZone;
+use parking_lot::RwLock;
+use std::collections::HashMap;
+use std::sync::Arc;
+use store::{Clock, TenantId};
+use tenancy::Tenancy;
+use vaccines::Date;
+
+/// See the crate's documentation. Cheap to clone.
+#[derive(Clone)]
+pub struct Registry {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    definitions: RwLock<Arc<Definitions>>,
+    zone: TimeZone,
+    clock: Arc<dyn Clock>,
+    random: Random,
+    tenancies: RwLock<HashMap<TenantId, Arc<Tenancy>>>,
+}
+
+impl std::fmt::Debug for Registry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Registry")
+    }
+}
+
+impl Registry {
+    /// `zone`: where a day begins.
+    pub fn new(definitions: Definitions, zone: TimeZone, clock: Arc<dyn Clock>, random: Random) -> Registry {
+        let definitions = RwLock::new(Arc::new(definitions));
+        Registry { inner: Arc::new(Inner { definitions, zone, clock, random, tenancies: RwLock::default() }) }
+    }
+
+    /// Reads what the session's tenant keeps. Until then its Patients and Immunizations cannot be written.
+    pub async fn open(&self, engine: &Engine, session: &Session) -> Result<(), Error> {
+        let feed = engine.feed(session).await?;
+        let tenancy = Tenancy::load(self, &feed).await?;
+        self.inner.tenancies.write().insert(session.tenant.clone(), Arc::new(tenancy));
+        Ok(())
+    }
+
+    pub fn definitions(&self) -> Arc<Definitions> {
+        self.inner.definitions.read().clone()
+    }
+
+    /// The day it is where the tenants are.
+    pub fn today(&self) -> Date {
+        day::of(self.inner.clock.now_us(), &self.inner.zone)
+    }
+
+    pub(crate) fn now_us(&self) -> i64 {
+        self.inner.clock.now_us()
+    }
+
+    pub(crate) fn fill_random(&self, out: &mut [u8]) {
+        (self.inner.random)(out);
+    }
+
+    pub(crate) fn tenancy(&self, tenant: &TenantId) -> Result<Arc<Tenancy>, Error> {
+        self.inner.tenancies.read().get(tenant).cloned().ok_or_else(|| {
+            Error::new(503, "transient", "the registry of this tenant is being read: repeat in a few seconds")
+        })
+    }
+}
+
+/// What is kept cannot be read: the operator's matter.
+pub(crate) fn broken(what: &str, error: &dyn std::fmt::Display) -> Error {
+    tracing::error!(what, error = %error, "the registry's own data is damaged");
+    Error::new(500, "exception", "the registry's own data is damaged: the operator finds the reason in the log")
+}

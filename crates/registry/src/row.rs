@@ -27,6 +27,14 @@ impl PersonId {
         uuid::Uuid::try_parse(text).ok().map(PersonId::of)
     }
 
+    pub(crate) fn to_bytes(self) -> [u8; 16] {
+        self.0.to_be_bytes()
+    }
+
+    pub(crate) fn from_bytes(bytes: [u8; 16]) -> PersonId {
+        PersonId(u128::from_be_bytes(bytes))
+    }
+
     pub(crate) fn hash(self) -> u64 {
         (self.0 ^ (self.0 >> 64)) as u64
     }
@@ -79,6 +87,9 @@ pub(crate) struct Record {
     /// When it was written last, in microseconds since 1970: of two records the newer one is believed.
     pub(crate) at_us: i64,
     pub(crate) facts: Facts,
+    /// Where it was before, the latest last: what an unmerge restores.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) before: Vec<(PersonId, Link)>,
 }
 
 /// See the module documentation.

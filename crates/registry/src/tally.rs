@@ -1,6 +1,7 @@
 //! The counts in memory, as they are in the store.
 
 use crate::cell::{Cell, Delta, KINDS, Kind};
+use engine::{Error, Feed};
 use std::collections::HashMap;
 
 /// Values of cells as numbers: a table of a million cells must be small and quick to walk.
@@ -34,6 +35,17 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
+    /// The counters of the store.
+    pub(crate) async fn load(feed: &Feed) -> Result<Tally, Error> {
+        let mut tally = Tally::default();
+        for kind in KINDS {
+            for (key, n) in feed.counters(kind.counter()).await? {
+                tally.add(&Cell::parse(kind, &key), n);
+            }
+        }
+        Ok(tally)
+    }
+
     pub(crate) fn apply(&mut self, delta: &Delta) {
         for (cell, n) in delta.changes() {
             self.add(cell, n);

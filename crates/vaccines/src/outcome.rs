@@ -49,6 +49,32 @@ pub enum DoseReason {
     OutsideProgramme,
 }
 
+impl DoseStatus {
+    /// A stable code for interfaces, such as `not-valid`.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Valid => "valid",
+            Self::NotValid => "not-valid",
+            Self::Extraneous => "extraneous",
+            Self::SubStandard => "sub-standard",
+        }
+    }
+}
+
+impl Status {
+    /// A stable code for interfaces, such as `not-complete`.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::NotComplete => "not-complete",
+            Self::Contraindicated => "contraindicated",
+            Self::Immune => "immune",
+            Self::Complete => "complete",
+            Self::NotRecommended => "not-recommended",
+            Self::AgedOut => "aged-out",
+        }
+    }
+}
+
 impl DoseReason {
     /// A stable code for interfaces and counters, such as `too-young`.
     pub fn code(self) -> &'static str {

@@ -1,0 +1,135 @@
+//! What a write means to the registry.
+
+use crate::clinical::{self, Dose, Finding};
+use crate::facts::Facts;
+use crate::patient::Demographics;
+use crate::tenancy::Tenancy;
+use engine::{Error, Feed};
+use fhir::defs::{self, TypeId};
+use fhir::index::is_golden;
+use fhir::json::{Document, Limits, Node};
+use identity::Encoded;
+use store::{Op, Write};
+use vaccines::Date;
+
+/// Types that say something about vaccination besides Patient.
+const CLINICAL: [&str; 4] = ["Immunization", "Condition", "Observation", "AllergyIntolerance"];
+
+/// Whether the registry looks at writes of a type.
+pub(super) fn follows(ty: TypeId) -> bool {
+    let name = defs::r4().ty(ty).name;
+    name == "Patient" || CLINICAL.contains(&name)
+}
+
+pub(super) enum Change<'a> {
+    Patient {
+        id: &'a str,
+        /// `None`: it is deleted.
+        new: Option<Patient<'a>>,
+    },
+    Clinical(Clinical),
+}
+
+pub(super) struct Patient<'a> {
+    pub(super) facts: Facts,
+    pub(super) encoded: Encoded,
+    pub(super) body: &'a [u8],
+}
+
+/// A dose or a finding that came, changed or went.
+pub(super) struct Clinical {
+    /// `Immunization/1`.
+    pub(super) of: String,
+    /// The patient it was about before.
+    pub(super) was: Option<String>,
+    pub(super) new: Option<Item>,
+}
+
+/// What a clinical resource says.
+#[derive(serde::Serialize, serde::Deserialize)]
+pub(super) enum Item {
+    Dose(Dose),
+    Finding(Finding),
+}
+
+impl Item {
+    pub(super) fn record(&self) -> &str {
+        match self {
+            Item::Dose(dose) => &dose.record,
+            Item::Finding(finding) => &finding.record,
+        }
+    }
+
+    pub(super) fn of(&self) -> String {
+        match self {
+            Item::Dose(dose) => format!("Immunization/{}", dose.id),
+            Item::Finding(finding) => finding.of.clone(),
+        }
+    }
+}
+
+fn parsed(body: &[u8]) -> Result<Document, Error> {
+    let limits = Limits { bytes_max: usize::MAX, ..Limits::default() };
+    Document::parse(body, &limits).map_err(|error| crate::broken("a resource", &error))
+}
+
+/// The changes of a commit, in its order. Writes that say nothing are left out.
+pub(super) async fn of<'a>(
+    tenancy: &Tenancy,
+    feed: &Feed,
+    writes: &'a [Write],
+    today: Date,
+) -> Result<Vec<Change<'a>>, Error> {
+    let mut changes = Vec::new();
+    for write in writes.iter().filter(|write| follows(write.ty)) {
+        if defs::r4().ty(write.ty).name == "Patient" {
+            changes.extend(patient(tenancy, write)?);
+        } else {
+            changes.extend(clinical(feed, write, today).await?.map(Change::Clinical));
+        }
+    }
+    Ok(changes)
+}
+
+fn patient<'a>(tenancy: &Tenancy, write: &'a Write) -> Result<Option<Change<'a>>, Error> {
+    let is_own =
+        crate::row::PersonId::parse(&write.id).is_some_and(|person| tenancy.live.read().persons.contains_key(&person));
+    if is_own {
+        let text = "this is the golden record of a person, which weir writes: change the records that its links name";
+        return Err(Error::new(405, "not-supported", text));
+    }
+    if write.op == Op::Delete {
+        return Ok(Some(Change::Patient { id: &write.id, new: None }));
+    }
+    let document = parsed(&write.body)?;
+    if is_golden(document.root()) {
+        let text = "the tag golden-record is weir's own: leave it out";
+        return Err(Error::new(422, "business-rule", text));
+    }
+    let encoded = Demographics::of(document.root()).encode(&tenancy.keys);
+    let new = Patient { facts: Facts::of(document.root()), encoded, body: &write.body };
+    Ok(Some(Change::Patient { id: &write.id, new: Some(new) }))
+}
+
+async fn clinical(feed: &Feed, write: &Write, today: Date) -> Result<Option<Clinical>, Error> {
+    let of = format!("{}/{}", defs::r4().ty(write.ty).name, write.id);
+    let new = match write.op {
+        Op::Delete => None,
+        _ => item(&write.id, &of, parsed(&write.body)?.root(), today),
+    };
+    let mut was = None;
+    if write.expected > 0
+        && let Some(old) = feed.current(write.ty, &write.id).await?.filter(|old| old.resource.op != Op::Delete)
+    {
+        was = item(&write.id, &of, parsed(&old.resource.json)?.root(), today).map(|old| old.record().to_owned());
+    }
+    Ok((was.is_some() || new.is_some()).then_some(Clinical { of, was, new }))
+}
+
+fn item(id: &str, of: &str, resource: Node<'_>, reported: Date) -> Option<Item> {
+    if of.starts_with("Immunization/") {
+        clinical::dose(id, resource, reported).map(Item::Dose)
+    } else {
+        clinical::finding(of.to_owned(), resource).map(Item::Finding)
+    }
+}

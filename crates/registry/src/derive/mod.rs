@@ -1,0 +1,87 @@
+//! What a commit means to persons, status and counts.
+
+mod apply;
+mod change;
+mod place;
+
+pub(crate) use apply::{Own, Work};
+
+use crate::Registry;
+use crate::row::PersonId;
+use apply::Applied;
+use change::Change;
+use engine::{Boxed, Derived, Deriver, Error, Feed, Session};
+use fhir::defs::TypeId;
+use place::Pending;
+use std::sync::Arc;
+use store::Write;
+
+/// Times a plan is made again because others were faster.
+const ATTEMPTS_MAX: usize = 32;
+
+impl Deriver for Registry {
+    fn follows(&self, ty: TypeId) -> bool {
+        change::follows(ty)
+    }
+
+    fn derive<'a>(
+        &'a self,
+        session: &'a Session,
+        feed: &'a Feed,
+        writes: &'a [Write],
+    ) -> Boxed<'a, Result<Derived, Error>> {
+        Box::pin(async move {
+            let tenancy = self.tenancy(&session.tenant)?;
+            let changes = change::of(&tenancy, feed, writes, self.today()).await?;
+            if changes.is_empty() {
+                return Ok(Derived::default());
+            }
+            let pending = self.plan(&tenancy, &changes).await?;
+            self.written(feed, &changes, pending).await
+        })
+    }
+
+    fn same_person(&self, session: &Session, id: &str) -> Vec<String> {
+        let Ok(tenancy) = self.tenancy(&session.tenant) else { return Vec::new() };
+        let live = tenancy.live.read();
+        let person = live.records.get(id).map(|known| known.person).or_else(|| PersonId::parse(id));
+        person.into_iter().flat_map(|person| live.records_of(person)).map(str::to_owned).collect()
+    }
+}
+
+impl Registry {
+    pub(crate) fn new_person(&self) -> PersonId {
+        let mut bytes = [0; 16];
+        self.fill_random(&mut bytes);
+        PersonId::of(uuid::Builder::from_random_bytes(bytes).into_uuid())
+    }
+
+    /// Places the records of a commit and waits for their persons.
+    async fn plan(&self, tenancy: &Arc<crate::tenancy::Tenancy>, changes: &[Change<'_>]) -> Result<Pending, Error> {
+        for _ in 0..ATTEMPTS_MAX {
+            let mut pending = Pending::place(tenancy, changes, || self.new_person());
+            pending.hold().await;
+            if pending.holds() {
+                return Ok(pending);
+            }
+        }
+        Err(Error::new(503, "transient", "too many writes about the same person at the same time: repeat in a second"))
+    }
+
+    async fn written(&self, feed: &Feed, changes: &[Change<'_>], pending: Pending) -> Result<Derived, Error> {
+        let mut work = Work::new(self, feed, pending.tenancy().clone());
+        for change in changes {
+            work.change(&pending, change).await?;
+        }
+        let patients = || {
+            changes.iter().filter_map(|change| match change {
+                Change::Patient { id, new: Some(new) } => Some((*id, new)),
+                _ => None,
+            })
+        };
+        let (mut derived, learned) = work.finish(&patients().map(|(id, new)| (id, new.body)).collect()).await?;
+        let encoded = patients().map(|(id, new)| (id.to_owned(), new.encoded.clone())).collect();
+        derived.ticket = Some(Box::new(Applied::of_commit(learned, pending, encoded)));
+        Ok(derived)
+    }
+}

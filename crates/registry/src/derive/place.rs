@@ -1,0 +1,279 @@
+//! Whose record a Patient is: found among those in memory, and noted there at once, so that the next one finds it too.
+
+use super::change::{Change, Patient};
+use crate::live::{Known, Live};
+use crate::locks::{self, Held};
+use crate::row::{Link, PersonId};
+use crate::tenancy::Tenancy;
+use identity::{Decision, Score, agrees};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Pairs that one record brings to the review queue at most, the best of each other person.
+const REVIEWS_MAX: usize = 3;
+
+/// A pair that somebody must decide.
+pub(super) struct Review {
+    pub(super) other: String,
+    pub(super) score: Score,
+    /// `duplicate`: perhaps one person; `drifted`: linked, and no longer alike.
+    pub(super) kind: &'static str,
+}
+
+/// Where a Patient of the commit belongs.
+pub(super) struct Placed {
+    pub(super) id: String,
+    /// Its person before the commit.
+    pub(super) from: Option<PersonId>,
+    /// `None`: it is deleted.
+    pub(super) to: Option<PersonId>,
+    pub(super) link: Link,
+    /// What linked it, when matching did.
+    pub(super) score: Option<Score>,
+    /// The other record of that pair.
+    pub(super) with: Option<String>,
+    pub(super) reviews: Vec<Review>,
+    /// Its tokens are other ones than before.
+    pub(super) encoding_changed: bool,
+}
+
+/// What is noted in memory before the commit. Dropped without [`Pending::done`], it was never there.
+pub(super) struct Pending {
+    tenancy: Arc<Tenancy>,
+    /// Records that were inserted.
+    inserted: Vec<String>,
+    pub(super) placed: Vec<Placed>,
+    /// Patients that the commit's other resources are about, with their person as it was planned.
+    pub(super) about: HashMap<String, Option<PersonId>>,
+    /// Persons that this commit makes.
+    made: Vec<PersonId>,
+    held: Held,
+    is_done: bool,
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if !self.is_done && !self.inserted.is_empty() {
+            let mut live = self.tenancy.live.write();
+            self.inserted.iter().for_each(|id| live.remove(id));
+        }
+        // The locks go after this.
+    }
+}
+
+impl Pending {
+    /// Places the Patients of a commit. `new_person` makes ids.
+    pub(super) fn place(
+        tenancy: &Arc<Tenancy>,
+        changes: &[Change<'_>],
+        mut new_person: impl FnMut() -> PersonId,
+    ) -> Pending {
+        let mut pending = Pending {
+            tenancy: tenancy.clone(),
+            inserted: Vec::new(),
+            placed: Vec::new(),
+            about: HashMap::new(),
+            made: Vec::new(),
+            held: Held::new(),
+            is_done: false,
+        };
+        if changes.iter().any(|change| matches!(change, Change::Patient { .. })) {
+            let mut live = tenancy.live.write();
+            for change in changes {
+                if let Change::Patient { id, new } = change {
+                    pending.place_one(&mut live, id, new.as_ref(), &mut new_person);
+                }
+            }
+        }
+        let live = tenancy.live.read();
+        for change in changes {
+            if let Change::Clinical(clinical) = change {
+                for id in clinical.was.iter().map(String::as_str).chain(clinical.new.as_ref().map(|new| new.record())) {
+                    let person = pending.person_of(&live, id);
+                    pending.about.entry(id.to_owned()).or_insert(person);
+                }
+            }
+        }
+        drop(live);
+        pending
+    }
+
+    /// The person of a patient once this commit is made.
+    fn person_of(&self, live: &Live, id: &str) -> Option<PersonId> {
+        let placed = self.placed.iter().rev().find(|placed| placed.id == id);
+        placed.map_or_else(|| live.records.get(id).map(|known| known.person), |placed| placed.to)
+    }
+
+    fn place_one(
+        &mut self,
+        live: &mut Live,
+        id: &str,
+        new: Option<&Patient<'_>>,
+        new_person: &mut impl FnMut() -> PersonId,
+    ) {
+        let known = live.records.get(id).copied();
+        let placed = match (known, new) {
+            (None, None) => return,
+            (Some(known), None) => Placed { to: None, ..staying(id, known) },
+            (Some(known), Some(patient)) => again(live, id, known, patient),
+            (None, Some(patient)) => {
+                let mut placed = fresh(live, id, patient);
+                let person = placed.to.unwrap_or_else(|| {
+                    let person = new_person();
+                    self.made.push(person);
+                    person
+                });
+                placed.to = Some(person);
+                live.insert(id, person, placed.link, patient.encoded.clone());
+                self.inserted.push(id.to_owned());
+                placed
+            }
+        };
+        self.placed.push(placed);
+    }
+
+    /// Waits until nobody else works on the persons and patients that this commit touches.
+    pub(super) async fn hold(&mut self) {
+        let persons = self.placed.iter().flat_map(|placed| placed.from.into_iter().chain(placed.to));
+        let persons = persons.chain(self.about.values().copied().flatten());
+        // Whose Patient comes or is missed: doses that arrive before it must not pass it by.
+        let unknown = self.about.iter().filter(|(_, person)| person.is_none()).map(|(id, _)| id.as_str());
+        let coming = self.placed.iter().filter(|placed| placed.from.is_none() || placed.to.is_none());
+        let patients = unknown.chain(coming.map(|placed| placed.id.as_str()));
+        let stripes = persons.map(locks::of_person).chain(patients.map(locks::of_patient)).collect();
+        self.held = self.tenancy.locks.hold(stripes).await;
+    }
+
+    /// Whether all is as it was when it was planned: others may have been faster, or have failed.
+    pub(super) fn holds(&self) -> bool {
+        let live = self.tenancy.live.read();
+        let is_there = |person: PersonId| self.made.contains(&person) || live.persons.contains_key(&person);
+        let placed = self.placed.iter().all(|placed| {
+            let now = live.records.get(placed.id.as_str());
+            let as_planned = match placed.from {
+                Some(from) => now.is_some_and(|known| known.person == from),
+                None => now.is_some_and(|known| Some(known.person) == placed.to),
+            };
+            let with = placed
+                .with
+                .as_deref()
+                .is_none_or(|with| live.records.get(with).is_some_and(|known| Some(known.person) == placed.to));
+            as_planned && with && placed.from.is_none_or(is_there) && placed.to.is_none_or(is_there)
+        });
+        placed
+            && self.about.iter().all(|(id, person)| self.person_of(&live, id) == *person && person.is_none_or(is_there))
+    }
+
+    pub(super) fn tenancy(&self) -> &Arc<Tenancy> {
+        &self.tenancy
+    }
+
+    pub(super) fn is_new(&self, id: &str) -> bool {
+        self.inserted.iter().any(|inserted| inserted == id)
+    }
+
+    /// Keeps what was noted.
+    pub(super) fn done(&mut self) {
+        self.is_done = true;
+    }
+}
+
+fn staying(id: &str, known: Known) -> Placed {
+    Placed {
+        id: id.to_owned(),
+        from: Some(known.person),
+        to: Some(known.person),
+        link: known.link,
+        score: None,
+        with: None,
+        reviews: Vec::new(),
+        encoding_changed: false,
+    }
+}
+
+/// A record that was not there.
+fn fresh(live: &Live, id: &str, patient: &Patient<'_>) -> Placed {
+    let chosen = choose(live, id, patient, None);
+    Placed {
+        id: id.to_owned(),
+        from: None,
+        to: chosen.person,
+        link: if chosen.person.is_some() { Link::Auto } else { Link::Own },
+        score: chosen.score,
+        with: chosen.with,
+        reviews: chosen.reviews,
+        encoding_changed: true,
+    }
+}
+
+/// A record that is written again. It stays with its person, unless it is the only record of one and matches another: what
+/// is linked is never parted by matching, only questioned.
+fn again(live: &Live, id: &str, known: Known, patient: &Patient<'_>) -> Placed {
+    if live.index.get(known.number) == Some(&patient.encoded) {
+        return staying(id, known);
+    }
+    let mut placed = Placed { encoding_changed: true, ..staying(id, known) };
+    let others: Vec<&str> = live.records_of(known.person).into_iter().filter(|other| *other != id).collect();
+    let chosen = choose(live, id, patient, Some(known.person));
+    placed.reviews = chosen.reviews;
+    if others.is_empty() {
+        if known.link != Link::Manual && chosen.person.is_some() {
+            (placed.to, placed.link) = (chosen.person, Link::Auto);
+            (placed.score, placed.with) = (chosen.score, chosen.with);
+        }
+        return placed;
+    }
+    if let (Some(with), Some(score)) = (chosen.with, chosen.score) {
+        placed.reviews.push(Review { other: with, score, kind: "duplicate" });
+    }
+    if known.link == Link::Auto {
+        let scored = others.iter().filter_map(|other| {
+            let number = live.records.get(*other)?.number;
+            Some((*other, live.index.score(&live.weights, &patient.encoded, number)?))
+        });
+        let best = scored.max_by(|(_, one), (_, other)| one.bits.total_cmp(&other.bits));
+        if let Some((other, score)) = best
+            && live.bands.decide(&score, live.index.len()) == Decision::New
+        {
+            placed.reviews.push(Review { other: other.to_owned(), score, kind: "drifted" });
+        }
+    }
+    placed
+}
+
+#[derive(Default)]
+struct Chosen {
+    person: Option<PersonId>,
+    score: Option<Score>,
+    with: Option<String>,
+    reviews: Vec<Review>,
+}
+
+/// The best person whose records all take the new one, and the pairs that remain to be decided.
+fn choose(live: &Live, id: &str, patient: &Patient<'_>, own: Option<PersonId>) -> Chosen {
+    let mut chosen = Chosen::default();
+    let mut seen = Vec::new();
+    for (candidate, name, known) in live.candidates(id, &patient.encoded) {
+        if Some(known.person) == own || seen.contains(&known.person) {
+            continue;
+        }
+        seen.push(known.person);
+        let decision = live.bands.decide(&candidate.score, live.index.len());
+        if chosen.person.is_none() && decision == Decision::Auto && takes(live, id, patient, known.person) {
+            chosen.person = Some(known.person);
+            (chosen.score, chosen.with) = (Some(candidate.score), Some(name.to_owned()));
+        } else if chosen.reviews.len() < REVIEWS_MAX {
+            chosen.reviews.push(Review { other: name.to_owned(), score: candidate.score, kind: "duplicate" });
+        }
+    }
+    chosen
+}
+
+/// Whether no record of a person speaks against a new one.
+fn takes(live: &Live, id: &str, patient: &Patient<'_>, person: PersonId) -> bool {
+    live.records_of(person).into_iter().all(|other| {
+        let number = live.records.get(other).map(|known| known.number);
+        let score = number.and_then(|number| live.index.score(&live.weights, &patient.encoded, number));
+        !live.is_apart(id, other) && score.is_none_or(|score| agrees(&score))
+    })
+}

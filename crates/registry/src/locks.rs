@@ -1,0 +1,53 @@
+//! Locks by person and by patient: two writes about one person go one after the other, all others at the same time.
+
+use crate::row::PersonId;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+/// Persons share stripes: enough that two at the same time seldom do.
+const STRIPES: usize = 4_096;
+
+#[derive(Debug)]
+pub(crate) struct Locks(Vec<Arc<Mutex<()>>>);
+
+pub(crate) type Held = Vec<OwnedMutexGuard<()>>;
+
+impl Default for Locks {
+    fn default() -> Locks {
+        Locks((0..STRIPES).map(|_| Arc::default()).collect())
+    }
+}
+
+pub(crate) fn of_person(person: PersonId) -> usize {
+    stripe(person.hash())
+}
+
+/// Of a patient who is not known yet.
+pub(crate) fn of_patient(id: &str) -> usize {
+    let mut hasher = DefaultHasher::new();
+    id.hash(&mut hasher);
+    stripe(hasher.finish())
+}
+
+fn stripe(hash: u64) -> usize {
+    (hash % STRIPES as u64) as usize
+}
+
+impl Locks {
+    /// Everybody's.
+    pub(crate) async fn hold_all(&self) -> Held {
+        self.hold((0..STRIPES).collect()).await
+    }
+
+    /// All of `stripes`, always in one order: no two holders wait for each other.
+    pub(crate) async fn hold(&self, mut stripes: Vec<usize>) -> Held {
+        stripes.sort_unstable();
+        stripes.dedup();
+        let mut held = Vec::with_capacity(stripes.len());
+        for stripe in stripes {
+            held.push(self.0[stripe].clone().lock_owned().await);
+        }
+        held
+    }
+}

@@ -1,0 +1,240 @@
+//! The definitions of "vaccinated": every vaccine group of each schedule, and every programme of surveillance.
+
+use crate::clinical::{Dose, Finding};
+use crate::facts::{Facts, Sex};
+use crate::row::Row;
+use crate::summary::{Mark, Summary, Void};
+use std::sync::Arc;
+use vaccines::dedupe::{Completion, Distinct, DropReason, Given, Source, dedupe};
+use vaccines::standing::Standing;
+use vaccines::surveillance::Programme;
+use vaccines::{Date, LoadError, Observed, Outcome, Person, Schedule};
+
+/// What persons are measured by: immutable, replaced as a whole.
+#[derive(Debug)]
+pub struct Definitions {
+    /// The first is the one that counts; the others stand beside it for comparison, their programmes named `MMR@4.65`.
+    schedules: Vec<Arc<Schedule>>,
+    programmes: Vec<Programme>,
+    fingerprint: String,
+}
+
+/// What a programme is, for people and interfaces.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Definition {
+    pub id: String,
+    pub title: String,
+    /// `clinical` (CDSi) or `surveillance`.
+    pub calculator: &'static str,
+    pub version: String,
+}
+
+/// Why definitions cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DefinitionError {
+    #[error("two programmes are called `{0}`: give one another id")]
+    Twice(String),
+    #[error("there is no schedule: name at least one")]
+    NoSchedule,
+    #[error(transparent)]
+    Schedule(#[from] LoadError),
+    #[error(transparent)]
+    Programme(#[from] vaccines::surveillance::ProgrammeError),
+}
+
+/// A person as calculators see them: what was given, each event once, and what is known besides.
+pub(crate) struct Subject {
+    pub(crate) person: Person,
+    /// Ids of the Immunizations behind `person.doses`.
+    pub(crate) ids: Vec<String>,
+    pub(crate) duplicates: Vec<String>,
+    /// Without a birth date no schedule applies.
+    pub(crate) has_birth: bool,
+}
+
+impl Definitions {
+    /// CDC's schedule and the programmes that weir ships.
+    pub fn builtin() -> Result<Definitions, DefinitionError> {
+        Definitions::new(vec![Arc::new(Schedule::builtin()?)], Programme::builtin()?)
+    }
+
+    pub fn new(schedules: Vec<Arc<Schedule>>, programmes: Vec<Programme>) -> Result<Definitions, DefinitionError> {
+        if schedules.is_empty() {
+            return Err(DefinitionError::NoSchedule);
+        }
+        let mut definitions = Definitions { schedules, programmes, fingerprint: String::new() };
+        let all = definitions.list();
+        let mut text = String::new();
+        for (at, one) in all.iter().enumerate() {
+            if all[..at].iter().any(|other| other.id == one.id) {
+                return Err(DefinitionError::Twice(one.id.clone()));
+            }
+            text.push_str(&format!("{} {} {}\n", one.id, one.calculator, one.version));
+        }
+        definitions.fingerprint = seal::fingerprint(text.as_bytes())[..16].to_owned();
+        Ok(definitions)
+    }
+
+    /// Tells one set of definitions from another.
+    pub(crate) fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+
+    /// The schedule that counts.
+    pub fn schedule(&self) -> &Schedule {
+        &self.schedules[0]
+    }
+
+    /// A schedule by its version.
+    pub fn schedule_of(&self, version: &str) -> Option<&Schedule> {
+        self.schedules.iter().map(AsRef::as_ref).find(|schedule| schedule.version() == version)
+    }
+
+    /// All programmes: those of the first schedule, of the others, and those of surveillance.
+    pub fn list(&self) -> Vec<Definition> {
+        let mut list = Vec::new();
+        for (at, schedule) in self.schedules.iter().enumerate() {
+            list.extend(schedule.vaccine_groups().map(|group| Definition {
+                id: clinical_id(at, schedule, group),
+                title: format!("{group}, schedule {}", schedule.version()),
+                calculator: "clinical",
+                version: schedule.version().to_owned(),
+            }));
+        }
+        list.extend(self.programmes.iter().map(|programme| Definition {
+            id: programme.id.clone(),
+            title: programme.title.clone(),
+            calculator: vaccines::surveillance::NAME,
+            version: programme.version.clone(),
+        }));
+        list
+    }
+
+    /// Whether a vaccine is one of a programme's.
+    pub(crate) fn belongs(&self, programme: &str, cvx: u16) -> bool {
+        if let Some(programme) = self.programmes.iter().find(|one| one.id == programme) {
+            return programme.products.iter().any(|product| product.cvx.contains(&cvx));
+        }
+        let group = programme.split('@').next().unwrap_or_default();
+        self.schedules.iter().any(|schedule| schedule.groups_of(cvx).any(|other| other == group))
+    }
+
+    /// The doses and observations of a row, as calculators take them.
+    pub(crate) fn subject(&self, row: &Row, facts: &Facts) -> Subject {
+        let schedule = self.schedule();
+        let (given, ids): (Vec<Given>, Vec<&str>) =
+            row.doses.iter().filter_map(|dose| Some((given(dose)?, dose.id.as_str()))).unzip();
+        let Distinct { doses, records, dropped } = dedupe(schedule, &given);
+        let name = |record: &usize| ids[*record].to_owned();
+        let is_duplicate = |one: &&vaccines::dedupe::Dropped| matches!(one.reason, DropReason::DuplicateOf(_));
+        Subject {
+            ids: records.iter().map(name).collect(),
+            duplicates: dropped.iter().filter(is_duplicate).map(|one| name(&one.record)).collect(),
+            has_birth: facts.birth.is_some(),
+            person: Person {
+                birth: facts.birth.unwrap_or_else(crate::day::epoch),
+                sex: match facts.sex {
+                    Sex::Female => vaccines::Sex::Female,
+                    Sex::Male => vaccines::Sex::Male,
+                    Sex::Unknown => vaccines::Sex::Unknown,
+                },
+                born_in_us: facts.born_in_us,
+                doses,
+                observations: observed(schedule, &row.findings),
+            },
+        }
+    }
+
+    /// Calls `each` with the id and standing of every programme on the day; answers the schedule's own outcome, if it applies.
+    pub(crate) fn assess(
+        &self,
+        subject: &Subject,
+        findings: &[Finding],
+        today: Date,
+        mut each: impl FnMut(String, &Standing),
+    ) -> Option<Outcome<'_>> {
+        let mut first = None;
+        for (at, schedule) in self.schedules.iter().enumerate().filter(|_| subject.has_birth) {
+            let other;
+            let person = if at == 0 {
+                &subject.person
+            } else {
+                other = Person { observations: observed(schedule, findings), ..subject.person.clone() };
+                &other
+            };
+            let outcome = vaccines::forecast(schedule, person, today);
+            for group in vaccines::clinical::standings(schedule, person, &outcome, today) {
+                each(clinical_id(at, schedule, group.vaccine_group), &group.standing);
+            }
+            first.get_or_insert(outcome);
+        }
+        for programme in &self.programmes {
+            each(programme.id.clone(), &programme.standing(&subject.person, today));
+        }
+        first
+    }
+
+    /// Sets the summary of a row and the day on which it must be made anew.
+    pub(crate) fn summarise(&self, row: &mut Row, today: Date) {
+        let facts = row.facts();
+        let subject = self.subject(row, &facts);
+        let mut summary = Summary { definitions: self.fingerprint.clone(), ..Summary::default() };
+        let future = subject.person.doses.iter().map(|dose| dose.date).filter(|date| *date > today);
+        let mut next = future.min();
+        self.assess(&subject, &row.findings, today, |programme, standing| {
+            next = earlier(next, standing.next_transition);
+            for invalid in &standing.invalid {
+                summary.void.extend(invalid.reasons.iter().map(|reason| Void {
+                    programme: programme.clone(),
+                    dose: subject.ids[invalid.dose].clone(),
+                    reason: reason.code().to_owned(),
+                }));
+            }
+            let mark = Mark::of(standing);
+            if !mark.is_nothing() {
+                summary.programmes.insert(programme, mark);
+            }
+        });
+        let given = subject.person.doses.iter().zip(&subject.ids);
+        summary.counted = given.filter(|(dose, _)| dose.date <= today).map(|(_, id)| id.clone()).collect();
+        summary.duplicates = subject.duplicates;
+        row.summary = summary;
+        row.next = next;
+    }
+}
+
+fn earlier(one: Option<Date>, other: Option<Date>) -> Option<Date> {
+    one.into_iter().chain(other).min()
+}
+
+fn clinical_id(at: usize, schedule: &Schedule, group: &str) -> String {
+    if at == 0 { group.to_owned() } else { format!("{group}@{}", schedule.version()) }
+}
+
+/// `None` for what has no vaccine or no day: it cannot be evaluated, and counts as a problem of the data.
+fn given(dose: &Dose) -> Option<Given> {
+    Some(Given {
+        date: dose.date?,
+        cvx: dose.cvx?,
+        mvx: dose.mvx.clone(),
+        lot: dose.lot.clone(),
+        source: if dose.historical { Source::Historical } else { Source::Administered },
+        completion: if dose.not_done { Completion::NotDone } else { Completion::Completed },
+        subpotent: dose.subpotent,
+        expires: dose.expires,
+    })
+}
+
+fn observed(schedule: &Schedule, findings: &[Finding]) -> Vec<Observed> {
+    let mut observed: Vec<Observed> = Vec::new();
+    for finding in findings {
+        for (system, code) in &finding.codes {
+            for code in schedule.observations(system, code) {
+                if !observed.iter().any(|other| other.code == *code && other.date == finding.date) {
+                    observed.push(Observed { code: *code, date: finding.date });
+                }
+            }
+        }
+    }
+    observed
+}

@@ -1,0 +1,396 @@
+//! The counts as people ask for them: who is vaccinated by region, sex and age, doses by vaccine, clinic, lot and day.
+
+use crate::cell::Kind;
+use crate::programme::Definition;
+use crate::summary::MARKS;
+use crate::{Registry, live::Live};
+use engine::{Error, Session};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use vaccines::Date;
+
+/// Counts below this are not shown to the outside: they may tell who is meant.
+pub const SMALL: u64 = 11;
+/// Age bands in years, the first year of each; the last one is open.
+pub const AGE_BANDS: [i32; 7] = [0, 5, 12, 18, 50, 65, 80];
+
+/// What is asked.
+#[derive(Clone, Debug, Default)]
+pub struct StatsQuery {
+    /// Id of a [`Definition`].
+    pub programme: String,
+    /// Dimensions to break down by: `region`, `sex`, `age`, `birth_month` for people; `vaccine`, `clinic`, `lot`, `day` for
+    /// doses. People and doses do not mix.
+    pub by: Vec<String>,
+    /// Who had reached a status by that day. Then people can be broken down by region only.
+    pub as_of: Option<Date>,
+    /// Hide small counts.
+    pub suppress: bool,
+}
+
+/// A count; `None` where it is hidden.
+pub type Count = Option<u64>;
+
+/// People or doses of one combination of the asked dimensions.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Group {
+    /// Values in the order of the query's `by`; empty is "not known".
+    pub values: Vec<String>,
+    /// Living persons; with a breakdown of doses none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub people: Option<People>,
+    /// Doses, each event once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub doses: Count,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct People {
+    pub persons: Count,
+    pub not: Count,
+    pub partial: Count,
+    pub full: Count,
+    /// By mark: `immune`, `overdue`, …
+    pub marks: BTreeMap<&'static str, Count>,
+}
+
+/// The answer.
+#[derive(Clone, Debug, Serialize)]
+pub struct Stats {
+    pub programme: Definition,
+    /// The day as of which it holds.
+    pub as_of: String,
+    /// When it was counted, in microseconds since 1970.
+    pub at_us: i64,
+    /// What the percentages are of.
+    pub denominator: &'static str,
+    pub by: Vec<String>,
+    /// All together.
+    pub total: Group,
+    pub groups: Vec<Group>,
+    /// Some counts are hidden.
+    pub suppressed: bool,
+}
+
+/// Dimensions of people and of doses.
+const OF_PEOPLE: [&str; 4] = ["region", "sex", "age", "birth_month"];
+const OF_DOSES: [&str; 4] = ["vaccine", "clinic", "lot", "day"];
+
+#[derive(Clone, Copy, Default)]
+struct Sum {
+    persons: i64,
+    partial: i64,
+    full: i64,
+    marks: [i64; MARKS.len()],
+}
+
+fn refused(text: String) -> Error {
+    Error::new(400, "invalid", text)
+}
+
+impl Registry {
+    /// See [`StatsQuery`]. Numbers are those of all commits that were acknowledged before the call.
+    pub fn stats(&self, session: &Session, query: &StatsQuery) -> Result<Stats, Error> {
+        let definitions = self.definitions();
+        let all = definitions.list();
+        let Some(programme) = all.iter().find(|one| one.id == query.programme) else {
+            let ids: Vec<&str> = all.iter().map(|one| one.id.as_str()).collect();
+            let hint = fhir::nearest::hint(&query.programme, ids.iter().copied());
+            return Err(refused(format!("programme: there is none of this id{hint}; GET /programmes lists them")));
+        };
+        let of_doses = query.by.iter().any(|by| OF_DOSES.contains(&by.as_str()));
+        let known = if of_doses { OF_DOSES } else { OF_PEOPLE };
+        if let Some(wrong) = query.by.iter().find(|by| !known.contains(&by.as_str())) {
+            let text = format!(
+                "by: `{wrong}` does not go here: use {} for people, or {} for doses",
+                OF_PEOPLE.join(", "),
+                OF_DOSES.join(", ")
+            );
+            return Err(refused(text));
+        }
+        let tenancy = self.tenancy(&session.tenant)?;
+        let live = tenancy.live.read();
+        let today = self.today();
+        let as_of = query.as_of.unwrap_or(today);
+        let past = as_of < today;
+        if past && query.by.iter().any(|by| !matches!(by.as_str(), "region" | "vaccine" | "clinic" | "lot" | "day")) {
+            return Err(refused("as_of: people of an earlier day can be broken down by region only".into()));
+        }
+        let (total, groups) = if of_doses {
+            let belongs = |cvx: u16| definitions.belongs(&query.programme, cvx);
+            doses(&live, &query.by, as_of, belongs)
+        } else if past {
+            milestones(&live, &query.programme, &query.by, as_of)
+        } else {
+            people(&live, &query.programme, &query.by, today)
+        };
+        let mut stats = Stats {
+            programme: programme.clone(),
+            as_of: as_of.to_string(),
+            at_us: self.now_us(),
+            denominator: "known living persons",
+            by: query.by.clone(),
+            total,
+            groups,
+            suppressed: false,
+        };
+        if query.suppress {
+            stats.suppressed = suppress(&mut stats.total, &mut stats.groups);
+        }
+        Ok(stats)
+    }
+
+    /// A table of counts as it is: values of its dimensions, and the count. For exports and pages.
+    pub fn table(&self, session: &Session, kind: Kind) -> Result<Vec<(Vec<String>, i64)>, Error> {
+        let tenancy = self.tenancy(&session.tenant)?;
+        let mut rows = Vec::new();
+        tenancy.live.read().tally.each(kind, |values, n| {
+            rows.push((values.iter().map(|value| (*value).to_owned()).collect(), n));
+        });
+        rows.sort_unstable();
+        Ok(rows)
+    }
+
+    /// Changes when a commit has changed a count.
+    pub fn changes(&self, session: &Session) -> Result<tokio::sync::watch::Receiver<u64>, Error> {
+        Ok(self.tenancy(&session.tenant)?.changes.subscribe())
+    }
+}
+
+/// Age in whole years of somebody born in `month` (`YYYY-MM`), by the month.
+fn age(month: &str, today: Date) -> Option<i32> {
+    let today = today.to_string();
+    let number = |text: &str| text.parse::<i32>().ok();
+    let (year, of_year) = (number(month.get(..4)?)?, number(month.get(5..7)?)?);
+    let (this_year, this_month) = (number(&today[..4])?, number(&today[5..7])?);
+    Some(this_year - year - i32::from(this_month < of_year))
+}
+
+/// `18-49`, `80+`; empty when the birth date is not known.
+pub(crate) fn age_band(month: &str, today: Date) -> String {
+    let Some(age) = age(month, today) else { return String::new() };
+    let at = AGE_BANDS.iter().rposition(|from| *from <= age).unwrap_or(0);
+    AGE_BANDS
+        .get(at + 1)
+        .map_or_else(|| format!("{}+", AGE_BANDS[at]), |next| format!("{}-{}", AGE_BANDS[at], next - 1))
+}
+
+fn dimension(by: &str, region: &str, sex: &str, month: &str, today: Date) -> String {
+    match by {
+        "region" => region.to_owned(),
+        "sex" => sex.to_owned(),
+        "age" => age_band(month, today),
+        _ => month.to_owned(),
+    }
+}
+
+fn people(live: &Live, programme: &str, by: &[String], today: Date) -> (Group, Vec<Group>) {
+    let mut sums: BTreeMap<Vec<String>, Sum> = BTreeMap::new();
+    let key = |region: &str, sex: &str, month: &str| -> Vec<String> {
+        by.iter().map(|by| dimension(by, region, sex, month, today)).collect()
+    };
+    live.tally.each(Kind::Persons, |values, n| {
+        sums.entry(key(values[0], values[1], values[2])).or_default().persons += n;
+    });
+    live.tally.each(Kind::Standing, |values, n| {
+        if values[0] != programme {
+            return;
+        }
+        let sum = sums.entry(key(values[3], values[4], values[5])).or_default();
+        match values[1] {
+            "partial" => sum.partial += n,
+            "full" => sum.full += n,
+            _ => {}
+        }
+        for (mark, count) in MARKS.iter().zip(&mut sum.marks) {
+            if values[2].split('+').any(|held| held == *mark) {
+                *count += n;
+            }
+        }
+    });
+    grouped(sums, by)
+}
+
+/// Who had reached a status by a day that is past. Denominators are those of today.
+fn milestones(live: &Live, programme: &str, by: &[String], as_of: Date) -> (Group, Vec<Group>) {
+    let mut sums: BTreeMap<Vec<String>, Sum> = BTreeMap::new();
+    let key = |region: &str| -> Vec<String> { by.iter().map(|_| region.to_owned()).collect() };
+    live.tally.each(Kind::Persons, |values, n| sums.entry(key(values[0])).or_default().persons += n);
+    let day = as_of.to_string();
+    let boosted = MARKS.iter().position(|mark| *mark == "boosted").unwrap_or_default();
+    live.tally.each(Kind::Milestone, |values, n| {
+        if values[0] != programme || values[2] > day.as_str() {
+            return;
+        }
+        let sum = sums.entry(key(values[3])).or_default();
+        match values[1] {
+            "first" => sum.partial += n,
+            "full" => {
+                sum.full += n;
+                sum.partial -= n;
+            }
+            _ => sum.marks[boosted] += n,
+        }
+    });
+    grouped(sums, by)
+}
+
+fn grouped(sums: BTreeMap<Vec<String>, Sum>, by: &[String]) -> (Group, Vec<Group>) {
+    let mut all = Sum::default();
+    let mut groups = Vec::new();
+    for (values, sum) in sums {
+        all.persons += sum.persons;
+        all.partial += sum.partial;
+        all.full += sum.full;
+        for (total, n) in all.marks.iter_mut().zip(sum.marks) {
+            *total += n;
+        }
+        groups.push(Group { values, people: Some(sum.people()), doses: None });
+    }
+    if by.is_empty() {
+        groups.clear();
+    }
+    (Group { values: Vec::new(), people: Some(all.people()), doses: None }, groups)
+}
+
+fn count(n: i64) -> Count {
+    Some(u64::try_from(n).unwrap_or(0))
+}
+
+impl Sum {
+    fn people(self) -> People {
+        People {
+            persons: count(self.persons),
+            not: count(self.persons - self.partial - self.full),
+            partial: count(self.partial),
+            full: count(self.full),
+            marks: MARKS.iter().zip(self.marks).map(|(mark, n)| (*mark, count(n))).collect(),
+        }
+    }
+}
+
+fn doses(live: &Live, by: &[String], as_of: Date, belongs: impl Fn(u16) -> bool) -> (Group, Vec<Group>) {
+    let mut sums: BTreeMap<Vec<String>, i64> = BTreeMap::new();
+    let (mut total, day) = (0, as_of.to_string());
+    let of_vaccine = |values: &[&str], by: &str| match by {
+        "vaccine" => values[0].to_owned(),
+        "clinic" => values[1].to_owned(),
+        "lot" => values[2].to_owned(),
+        _ => values[3].to_owned(),
+    };
+    live.tally.each(Kind::Dose, |values, n| {
+        if values[3] <= day.as_str() && values[0].parse().is_ok_and(&belongs) {
+            total += n;
+            *sums.entry(by.iter().map(|by| of_vaccine(values, by)).collect()).or_default() += n;
+        }
+    });
+    let group = |(values, n)| Group { values, people: None, doses: count(n) };
+    (Group { values: Vec::new(), people: None, doses: count(total) }, sums.into_iter().map(group).collect())
+}
+
+/// Hides counts that are small, and where only one of a column is hidden the next smallest too: else the total would tell.
+pub(crate) fn suppress(total: &mut Group, groups: &mut [Group]) -> bool {
+    let mut hidden = hide(std::slice::from_mut(total), false);
+    hidden |= hide(groups, true);
+    hidden
+}
+
+type Column = Box<dyn Fn(&mut Group) -> Option<&mut Count>>;
+
+fn columns() -> Vec<Column> {
+    let mut columns: Vec<Column> = vec![
+        Box::new(|group| group.doses.is_some().then_some(&mut group.doses)),
+        Box::new(|group| group.people.as_mut().map(|people| &mut people.persons)),
+        Box::new(|group| group.people.as_mut().map(|people| &mut people.not)),
+        Box::new(|group| group.people.as_mut().map(|people| &mut people.partial)),
+        Box::new(|group| group.people.as_mut().map(|people| &mut people.full)),
+    ];
+    for mark in MARKS {
+        columns.push(Box::new(move |group| group.people.as_mut().and_then(|people| people.marks.get_mut(mark))));
+    }
+    columns
+}
+
+fn hide(groups: &mut [Group], with_complement: bool) -> bool {
+    let mut any = false;
+    for column in columns() {
+        let mut hidden = 0;
+        for group in groups.iter_mut() {
+            if let Some(count) = column(group)
+                && count.is_some_and(|n| n > 0 && n < SMALL)
+            {
+                *count = None;
+                hidden += 1;
+            }
+        }
+        any |= hidden > 0;
+        if hidden == 1 && with_complement {
+            let size = |group: &mut Group| column(group).and_then(|count| *count).filter(|n| *n > 0);
+            let next = groups.iter_mut().enumerate().filter_map(|(at, group)| Some((size(group)?, at))).min();
+            if let Some((_, at)) = next
+                && let Some(count) = column(&mut groups[at])
+            {
+                *count = None;
+            }
+        }
+    }
+    // Of not, partial and full a single hidden one is the persons less the others.
+    for people in groups.iter_mut().filter_map(|group| group.people.as_mut()) {
+        let parts = [people.not, people.partial, people.full];
+        if people.persons.is_some() && parts.iter().filter(|part| part.is_none()).count() == 1 {
+            let smallest = parts.iter().flatten().filter(|n| **n > 0).min().copied();
+            for part in [&mut people.not, &mut people.partial, &mut people.full] {
+                if part.is_some() && *part == smallest {
+                    *part = None;
+                    break;
+                }
+            }
+        }
+    }
+    any
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn age_bands_follow_the_day() {
+        let band = |month: &str| age_band(month, "2026-11-28".parse().unwrap());
+        assert_eq!(band("2021-12"), "0-4");
+        assert_eq!(band("2021-11"), "5-11");
+        assert_eq!(band("1940-01"), "80+");
+        assert_eq!(band(""), "");
+    }
+
+    fn group(value: &str, persons: u64, partial: u64, full: u64) -> Group {
+        let people = People {
+            persons: Some(persons),
+            not: Some(persons - partial - full),
+            partial: Some(partial),
+            full: Some(full),
+            marks: BTreeMap::new(),
+        };
+        Group { values: vec![value.into()], people: Some(people), doses: None }
+    }
+
+    #[test]
+    fn a_small_count_cannot_be_reckoned_from_the_others() {
+        let mut total = group("", 300, 30, 57);
+        let mut groups = vec![group("a", 100, 7, 20), group("b", 100, 12, 20), group("c", 100, 11, 17)];
+        assert!(suppress(&mut total, &mut groups));
+        let partial: Vec<Count> = groups.iter().map(|group| group.people.as_ref().unwrap().partial).collect();
+        assert_eq!(partial, [None, Some(12), None], "one hidden count alone is the total less the others");
+        for group in &groups {
+            let people = group.people.as_ref().unwrap();
+            let hidden = [people.not, people.partial, people.full].iter().filter(|count| count.is_none()).count();
+            assert_ne!(hidden, 1, "the third of three follows from the persons");
+        }
+    }
+
+    #[test]
+    fn zero_and_large_counts_are_shown() {
+        let mut groups = vec![group("a", 50, 0, 20)];
+        assert!(!suppress(&mut group("", 50, 0, 20), &mut groups));
+    }
+}

@@ -1,0 +1,6 @@
+//! The tracker through the engine: what writes do to persons, status and counts.
+
+mod history;
+mod identity;
+mod status;
+mod support;
