@@ -57,7 +57,7 @@ fn status(recommendation: &Value) -> &str {
     recommendation.get("forecastStatus").unwrap().str("text").unwrap()
 }
 
-fn codes<'v>(concept: &'v Value) -> Vec<&'v str> {
+fn codes(concept: &Value) -> Vec<&str> {
     concept.list("coding").iter().map(|coding| coding.str("code").unwrap()).collect()
 }
 
