@@ -4,6 +4,7 @@
 //! person's row, the counts it changes and the events that tell of it. Sources are never rewritten: a person is links
 //! between Patients and, from the second record on, a golden Patient. See docs/adr/0004.
 
+mod build;
 mod cell;
 mod clinical;
 mod day;
@@ -38,7 +39,7 @@ pub use stats::{AGE_BANDS, Count, Group, People, SMALL, Stats, StatsQuery};
 pub use summary::{MARKS, Marks};
 pub use turn::{Difference, Recount};
 
-use engine::{Engine, Error, Random, Session};
+use engine::{Error, Random};
 use jiff::tz::TimeZone;
 use parking_lot::RwLock;
 use std::collections::HashMap;
@@ -72,14 +73,6 @@ impl Registry {
     pub fn new(definitions: Definitions, zone: TimeZone, clock: Arc<dyn Clock>, random: Random) -> Registry {
         let definitions = RwLock::new(Arc::new(definitions));
         Registry { inner: Arc::new(Inner { definitions, zone, clock, random, tenancies: RwLock::default() }) }
-    }
-
-    /// Reads what the session's tenant keeps. Until then its Patients and Immunizations cannot be written.
-    pub async fn open(&self, engine: &Engine, session: &Session) -> Result<(), Error> {
-        let feed = engine.feed(session).await?;
-        let tenancy = Tenancy::load(self, &feed).await?;
-        self.inner.tenancies.write().insert(session.tenant.clone(), Arc::new(tenancy));
-        Ok(())
     }
 
     pub fn definitions(&self) -> Arc<Definitions> {

@@ -132,6 +132,15 @@ impl Live {
         self.apart.contains(&(one.into(), other.into()))
     }
 
+    /// Everybody is to be assessed anew on `day`.
+    pub(crate) fn due_all(&mut self, day: Date) {
+        self.due.clear();
+        for person in self.persons.values_mut() {
+            person.next = Some(day);
+        }
+        self.due.insert(day, self.persons.keys().copied().collect());
+    }
+
     /// All Patient ids of a committed person.
     pub(crate) fn records_of(&self, person: PersonId) -> Vec<&str> {
         self.persons.get(&person).into_iter().flat_map(|person| person.records.iter().map(AsRef::as_ref)).collect()

@@ -11,6 +11,7 @@ mod door;
 mod input;
 mod progress;
 mod task;
+mod tracking;
 mod wiring;
 
 use clap::{CommandFactory, Parser, Subcommand};

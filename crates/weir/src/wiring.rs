@@ -1,8 +1,10 @@
 //! How the parts are put together: clock, keys, store, engine, API.
 
 use crate::config::Config;
+use crate::tracking;
 use anyhow::{Context, Result};
 use engine::Engine;
+use registry::Registry;
 use seal::{MasterKey, Secret};
 use std::io::{IsTerminal, Write};
 use std::path::Path;
@@ -79,7 +81,8 @@ pub(crate) fn store(config: &Config) -> Result<Store> {
     Ok(store)
 }
 
-pub(crate) fn engine(config: &Config, store: Store) -> Result<Engine> {
+/// The engine, and the registry that is told of all its commits. [`tracking::open`] must follow before anything is written.
+pub(crate) fn engine(config: &Config, store: Store) -> Result<(Engine, Registry)> {
     let options = engine::Options {
         validation: config.validation()?,
         transaction_entries_max: config.fhir.transaction_entries_max,
@@ -87,7 +90,9 @@ pub(crate) fn engine(config: &Config, store: Store) -> Result<Engine> {
         page_max: config.fhir.page_max,
         includes_max: config.fhir.includes_max,
     };
-    Ok(Engine::new(store, options, Arc::new(SystemClock), Arc::new(seal::system_random)))
+    let registry = tracking::registry(config)?;
+    let engine = Engine::new(store, options, Arc::new(SystemClock), Arc::new(seal::system_random));
+    Ok((engine.with_deriver(Arc::new(registry.clone())), registry))
 }
 
 /// The administrator at this machine's console.

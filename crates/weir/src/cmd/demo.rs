@@ -9,7 +9,7 @@ use crate::demo::flood::{self, Flood};
 use crate::demo::{page, population};
 use crate::door::Door;
 use crate::progress::Progress;
-use crate::wiring;
+use crate::{tracking, wiring};
 use anyhow::Result;
 use clap::Args;
 use engine::Engine;
@@ -54,9 +54,11 @@ pub(crate) fn run(config: &Config, arguments: &Arguments) -> Result<ExitCode> {
     config.fhir.validation = "structure".into();
     let api_config = wiring::api_config(&config)?;
     let store = wiring::store(&config)?;
-    let engine = wiring::engine(&config, store.clone())?;
+    let (engine, registry) = wiring::engine(&config, store.clone())?;
     let runtime = tokio::runtime::Runtime::new()?;
     let outcome = runtime.block_on(async {
+        let sessions = tracking::open(&config, &registry, &engine).await?;
+        tokio::spawn(tracking::run(config.vaccines.clone(), registry.clone(), engine.clone(), sessions));
         let listener = serve::bind(([127, 0, 0, 1], arguments.port).into()).await?;
         let url = format!("http://{}", listener.local_addr()?);
         let delivering = Delivering::default();

@@ -5,7 +5,7 @@ use crate::config::Config;
 use crate::door::{Door, Outcome};
 use crate::input::{self, Item};
 use crate::progress::Progress;
-use crate::wiring;
+use crate::{tracking, wiring};
 use anyhow::{Context, Result};
 use clap::Args;
 use fhir::json::{Document, Limits};
@@ -49,10 +49,11 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(config: &Config, arguments: &Arguments, json: bool) -> Result<ExitCode> {
-    let (door, store) = door(config, arguments)?;
+    let runtime = tokio::runtime::Runtime::new()?;
+    let (door, store) = door(config, arguments, &runtime)?;
     let done = arguments.checkpoint.as_deref().map(read_checkpoint).transpose()?.unwrap_or_default();
     let notes = Notes::new(arguments.rejects.as_deref(), arguments.checkpoint.as_deref())?;
-    let outcome = tokio::runtime::Runtime::new()?.block_on(load(&door, &arguments.files, done, notes));
+    let outcome = runtime.block_on(load(&door, &arguments.files, done, notes));
     if let Some(store) = store {
         store.close();
     }
@@ -70,7 +71,7 @@ pub(crate) fn run(config: &Config, arguments: &Arguments, json: bool) -> Result<
 }
 
 /// The store to close at the end comes with it when this process has opened it.
-fn door(config: &Config, arguments: &Arguments) -> Result<(Door, Option<Store>)> {
+fn door(config: &Config, arguments: &Arguments, runtime: &tokio::runtime::Runtime) -> Result<(Door, Option<Store>)> {
     if let Some(url) = &arguments.server {
         return Ok((
             Door::Server(Client::remote(url, arguments.token_file.as_deref(), arguments.ca_file.as_deref())?),
@@ -78,7 +79,11 @@ fn door(config: &Config, arguments: &Arguments) -> Result<(Door, Option<Store>)>
         ));
     }
     match wiring::store(config) {
-        Ok(store) => Ok((Door::Engine(wiring::engine(config, store.clone())?), Some(store))),
+        Ok(store) => {
+            let (engine, registry) = wiring::engine(config, store.clone())?;
+            runtime.block_on(tracking::open(config, &registry, &engine))?;
+            Ok((Door::Engine(engine), Some(store)))
+        }
         Err(error) if matches!(error.downcast_ref(), Some(StoreError::InUse(_))) => {
             Ok((Door::Server(Client::local(&config.store.dir)?.below("/fhir")), None))
         }

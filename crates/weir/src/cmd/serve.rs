@@ -3,7 +3,7 @@
 use crate::alerting::Alerting;
 use crate::config::Config;
 use crate::delivering::Delivering;
-use crate::{control, wiring};
+use crate::{control, tracking, wiring};
 use anyhow::{Context, Result, bail};
 use axum::Router;
 use engine::Engine;
@@ -22,7 +22,7 @@ pub(crate) fn run(config: &Config) -> Result<ExitCode> {
     let tls = tls(config)?;
     let alerting = Alerting::new(&config.alerts)?;
     let store = wiring::store(config)?;
-    let engine = wiring::engine(config, store.clone())?;
+    let (engine, registry) = wiring::engine(config, store.clone())?;
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(async {
         let listener = bind(address).await?;
@@ -33,7 +33,9 @@ pub(crate) fn run(config: &Config) -> Result<ExitCode> {
             api::Metrics::default().with(web::ops::Metrics(delivering.desk.clone(), delivering.roster.clone()));
         let metrics = Arc::new(metrics);
         let router = api::router(engine.clone(), api_config.clone(), metrics.clone());
+        let sessions = tracking::open(config, &registry, &engine).await?;
         delivering.start(&config.destinations, &engine).await?;
+        tokio::spawn(tracking::run(config.vaccines.clone(), registry, engine.clone(), sessions));
         tokio::spawn(alerting.run(delivering.roster.clone()));
         let data_dir = config.store.dir.clone();
         let store = store.clone();

@@ -16,6 +16,7 @@ pub(crate) struct Config {
     pub(crate) server: Server,
     pub(crate) store: Store,
     pub(crate) fhir: Fhir,
+    pub(crate) vaccines: Vaccines,
     pub(crate) alerts: Alerts,
     pub(crate) log: Log,
     /// `[[destination]]`, as often as there are.
@@ -57,6 +58,14 @@ pub(crate) struct Fhir {
     pub(crate) page_default: u32,
     pub(crate) page_max: u32,
     pub(crate) includes_max: usize,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Vaccines {
+    pub(crate) time_zone: String,
+    pub(crate) schedule_dirs: Vec<PathBuf>,
+    pub(crate) programme_files: Vec<PathBuf>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -135,7 +144,7 @@ pub(crate) fn parse(name: &str, text: &str, environment: &[(String, String)]) ->
     Ok(config)
 }
 
-const TEMPLATE_SECTIONS: &[&str] = &["server", "store", "fhir", "alerts", "log", "destination"];
+const TEMPLATE_SECTIONS: &[&str] = &["server", "store", "fhir", "vaccines", "alerts", "log", "destination"];
 
 fn line_of(text: &str, key: &str) -> usize {
     let at = |line: &str| line.trim_start().trim_start_matches('[').trim_start().starts_with(key);
