@@ -3,6 +3,7 @@
 use engine::Resource;
 use fhir::defs::{TypeId, r4};
 use fhir::fhirpath::{Element, Environment, Expression, Item};
+use fhir::index::{GOLDEN, is_golden};
 use fhir::json::{Document, Limits};
 use store::Op;
 
@@ -39,6 +40,9 @@ impl Rules {
         if resource.op == Op::Delete {
             return rules.next().map(|rule| rule.priority);
         }
+        if is_golden_record(resource) {
+            return None;
+        }
         let mut parsed = None;
         let fits = rules.find(|rule| {
             let Some(filter) = &rule.filter else { return true };
@@ -48,6 +52,13 @@ impl Rules {
         });
         fits.map(|rule| rule.priority)
     }
+}
+
+/// What weir writes about a person beside the records: the destination has those.
+fn is_golden_record(resource: &Resource) -> bool {
+    let mentions = resource.json.windows(GOLDEN.1.len()).any(|window| window == GOLDEN.1.as_bytes());
+    let limits = Limits { bytes_max: usize::MAX, ..Limits::default() };
+    mentions && Document::parse(&resource.json, &limits).is_ok_and(|document| is_golden(document.root()))
 }
 
 /// An expression that fails is not true.
@@ -65,6 +76,18 @@ mod tests {
         let document = Document::parse(json.as_bytes(), &Limits::default()).unwrap();
         let ty = r4().resource_by_name(&document.root().str("resourceType").unwrap()).unwrap();
         Resource { ty, id: "x".into(), version: 1, last_updated_us: 0, op: Op::Create, json: json.into() }
+    }
+
+    #[test]
+    fn a_golden_record_is_not_delivered() {
+        let rules =
+            Rules(vec![Rule { types: vec![r4().resource_by_name("Patient").unwrap()], filter: None, priority: 1 }]);
+        let tagged = format!(
+            r#"{{"resourceType":"Patient","meta":{{"tag":[{{"system":"{}","code":"{}"}}]}}}}"#,
+            GOLDEN.0, GOLDEN.1
+        );
+        assert_eq!(rules.takes(&resource(&tagged), 0), None);
+        assert_eq!(rules.takes(&resource(r#"{"resourceType":"Patient","id":"golden-record"}"#), 0), Some(1));
     }
 
     #[test]

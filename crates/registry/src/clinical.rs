@@ -2,19 +2,11 @@
 
 use crate::day;
 use crate::facts::is_false;
+use crate::read;
 use fhir::json::Node;
 use serde::{Deserialize, Serialize};
 use vaccines::Date;
 
-/// Code systems of vaccines (CVX) and manufacturers (MVX).
-const CVX: [&str; 2] = ["http://hl7.org/fhir/sid/cvx", "urn:oid:2.16.840.1.113883.12.292"];
-const MVX: [&str; 2] = ["http://hl7.org/fhir/sid/mvx", "urn:oid:2.16.840.1.113883.12.227"];
-/// Systems of observations, with the names that the schedule has for them.
-const OBSERVED: [(&str, &str); 3] = [
-    ("http://snomed.info/sct", "SNOMED"),
-    ("http://hl7.org/fhir/sid/cvx", "CVX"),
-    ("https://phinvads.cdc.gov", "CDCPHINVS"),
-];
 /// Codes of one resource that are kept: a few say what it is, thousands say nothing.
 const CODES_MAX: usize = 16;
 
@@ -65,6 +57,9 @@ pub(crate) struct Finding {
     pub(crate) codes: Vec<(String, String)>,
     #[serde(with = "day", default, skip_serializing_if = "Option::is_none")]
     pub(crate) date: Option<Date>,
+    /// When it was over.
+    #[serde(with = "day", default, skip_serializing_if = "Option::is_none")]
+    pub(crate) until: Option<Date>,
 }
 
 /// The id in a reference to a Patient on this server.
@@ -81,14 +76,6 @@ fn reference(node: Option<Node<'_>>) -> Option<String> {
     (text.len() <= 200 && !text.contains(char::is_control)).then(|| text.into_owned())
 }
 
-fn coding<'a>(concept: Option<Node<'a>>, systems: &[&str]) -> Option<String> {
-    let codings = concept?.get("coding")?.items();
-    let found = codings.into_iter().find(|coding| {
-        coding.str("system").is_some_and(|system| systems.contains(&system.as_ref())) && coding.get("code").is_some()
-    })?;
-    found.str("code").map(|code| code.trim().to_owned())
-}
-
 /// A dose of an Immunization; `None` when it is about nobody here or was entered in error.
 pub(crate) fn dose(id: &str, immunization: Node<'_>, reported: Date) -> Option<Dose> {
     let status = immunization.str("status")?;
@@ -101,11 +88,6 @@ pub(crate) fn dose(id: &str, immunization: Node<'_>, reported: Date) -> Option<D
         let text = immunization.str(member).map(|text| text.trim().to_uppercase());
         text.filter(|text| !text.is_empty() && text.len() <= 64 && !text.contains(char::is_control))
     };
-    let manufacturer = immunization.get("manufacturer");
-    let identifier = manufacturer.and_then(|node| node.get("identifier"));
-    let mvx = identifier
-        .filter(|identifier| identifier.str("system").is_some_and(|system| MVX.contains(&system.as_ref())))
-        .and_then(|identifier| identifier.str("value").map(|value| value.trim().to_uppercase()));
     let performers = immunization.get("performer").into_iter().flat_map(Node::items);
     let provider = performers.filter_map(|performer| reference(performer.get("actor"))).next();
     Some(Dose {
@@ -113,8 +95,8 @@ pub(crate) fn dose(id: &str, immunization: Node<'_>, reported: Date) -> Option<D
         record,
         not_done: status == "not-done",
         date: date("occurrenceDateTime"),
-        cvx: coding(immunization.get("vaccineCode"), &CVX).and_then(|code| code.parse().ok()),
-        mvx,
+        cvx: read::cvx(immunization),
+        mvx: read::mvx(immunization),
         lot: text("lotNumber"),
         expires: date("expirationDate"),
         subpotent: immunization.get("isSubpotent").and_then(Node::as_bool).unwrap_or(false),
@@ -126,37 +108,17 @@ pub(crate) fn dose(id: &str, immunization: Node<'_>, reported: Date) -> Option<D
     })
 }
 
-/// What a Condition, Observation or AllergyIntolerance says; `None` when it is about nobody here, is not active or has no
-/// code of a system that schedules use.
-pub(crate) fn finding(of: String, resource: Node<'_>) -> Option<Finding> {
-    let record = patient_of(resource, "subject").or_else(|| patient_of(resource, "patient"))?;
-    let status = |member: &str| {
-        let codings = resource.get(member).and_then(|concept| concept.get("coding"));
-        codings
-            .and_then(|codings| codings.items().next())
-            .and_then(|coding| coding.str("code").map(|code| code.into_owned()))
+/// What a resource finds, such as `Condition/1`; nothing when it is about nobody here, does not hold or has no code of a system that schedules
+/// use.
+pub(crate) fn findings(of: &str, resource: Node<'_>) -> Vec<Finding> {
+    let Some(record) = patient_of(resource, "subject").or_else(|| patient_of(resource, "patient")) else {
+        return Vec::new();
     };
-    let refuted = matches!(status("verificationStatus").as_deref(), Some("refuted" | "entered-in-error"));
-    let inactive = matches!(status("clinicalStatus").as_deref(), Some("inactive" | "remission" | "resolved"));
-    let void = matches!(resource.str("status").as_deref(), Some("entered-in-error" | "cancelled" | "registered"));
-    if refuted || inactive || void {
-        return None;
-    }
-    let mut codes = Vec::new();
-    for concept in ["code", "valueCodeableConcept"] {
-        let codings = resource.get(concept).and_then(|concept| concept.get("coding"));
-        for coding in codings.into_iter().flat_map(Node::items) {
-            let system = coding.str("system").unwrap_or_default();
-            let known = OBSERVED.iter().find(|(url, _)| *url == system);
-            if let (Some((_, name)), Some(code)) = (known, coding.str("code")) {
-                codes.push(((*name).to_owned(), code.into_owned()));
-            }
-        }
-    }
-    codes.truncate(CODES_MAX);
-    let dates = ["onsetDateTime", "effectiveDateTime", "recordedDate", "issued"];
-    let date = dates.iter().find_map(|member| resource.str(member).and_then(|text| day::of_fhir(&text)));
-    (!codes.is_empty()).then_some(Finding { of, record, codes, date })
+    let kept = |mut found: read::Finding| {
+        found.codes.truncate(CODES_MAX);
+        Finding { of: of.to_owned(), record: record.clone(), codes: found.codes, date: found.date, until: found.until }
+    };
+    read::findings(resource).into_iter().map(kept).collect()
 }
 
 #[cfg(test)]
@@ -196,15 +158,15 @@ mod tests {
     fn only_active_findings_with_a_code_count() {
         let json = |status: &str, system: &str| {
             format!(
-                r#"{{"subject":{{"reference":"Patient/p"}},"clinicalStatus":{{"coding":[{{"code":"{status}"}}]}},
+                r#"{{"resourceType":"Condition","subject":{{"reference":"Patient/p"}},"clinicalStatus":{{"coding":[{{"code":"{status}"}}]}},
                 "code":{{"coding":[{{"system":"{system}","code":"77386006"}}]}},"onsetDateTime":"2026-01-02"}}"#
             )
         };
-        let found = |status, system| with(&json(status, system), |node| finding("Condition/c".into(), node));
-        let active = found("active", "http://snomed.info/sct").unwrap();
+        let found = |status, system| with(&json(status, system), |node| findings("Condition/c", node));
+        let active = found("active", "http://snomed.info/sct").remove(0);
         assert_eq!(active.codes, [("SNOMED".to_owned(), "77386006".to_owned())]);
         assert_eq!(active.date.unwrap().to_string(), "2026-01-02");
-        assert_eq!(found("resolved", "http://snomed.info/sct"), None);
-        assert_eq!(found("active", "http://loinc.org"), None);
+        assert_eq!(found("resolved", "http://snomed.info/sct"), []);
+        assert_eq!(found("active", "http://loinc.org"), []);
     }
 }

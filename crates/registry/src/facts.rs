@@ -5,9 +5,6 @@ use fhir::json::Node;
 use serde::{Deserialize, Serialize};
 use vaccines::Date;
 
-/// Where somebody was born, if not here: the extension of FHIR.
-const BIRTH_PLACE: &str = "http://hl7.org/fhir/StructureDefinition/patient-birthPlace";
-
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Sex {
@@ -62,7 +59,7 @@ impl Facts {
             birth: patient.str("birthDate").and_then(|text| day::of_fhir(&text)),
             sex,
             region: patient.get("address").into_iter().flat_map(Node::items).find_map(region),
-            born_in_us: born_in_us(patient),
+            born_in_us: crate::read::born_in_us(patient),
             deceased,
         }
     }
@@ -96,15 +93,6 @@ fn region(address: Node<'_>) -> Option<String> {
     place("state")
         .or_else(|| place("country"))
         .filter(|text| text.chars().count() <= 32 && !text.contains(char::is_control))
-}
-
-fn born_in_us(patient: Node<'_>) -> bool {
-    let extensions = patient.get("extension").into_iter().flat_map(Node::items);
-    let mut places = extensions.filter(|extension| extension.str("url").as_deref() == Some(BIRTH_PLACE));
-    places.any(|place| {
-        let country = place.path(&["valueAddress", "country"]).and_then(Node::as_str);
-        country.is_some_and(|country| matches!(country.trim(), "US" | "USA" | "United States"))
-    })
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ mod matching;
 mod patient;
 mod person;
 mod programme;
+mod read;
 mod row;
 mod stats;
 mod summary;

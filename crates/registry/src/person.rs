@@ -249,7 +249,7 @@ fn listed(id: PersonId, person: &Person, query: &PersonsQuery, programme: Option
 
 fn whole(definitions: &Definitions, id: PersonId, row: &Row, as_of: Date) -> Whole {
     let facts = row.facts();
-    let subject = definitions.subject(row, &facts);
+    let subject = definitions.subject(row, &facts, as_of);
     let mut programmes = Vec::new();
     let outcome = definitions.assess(&subject, &row.findings, as_of, |programme, standing| {
         programmes.push(one(programme, standing, &subject));

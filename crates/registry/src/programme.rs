@@ -120,7 +120,7 @@ impl Definitions {
     }
 
     /// The doses and observations of a row, as calculators take them.
-    pub(crate) fn subject(&self, row: &Row, facts: &Facts) -> Subject {
+    pub(crate) fn subject(&self, row: &Row, facts: &Facts, today: Date) -> Subject {
         let schedule = self.schedule();
         let (given, ids): (Vec<Given>, Vec<&str>) =
             row.doses.iter().filter_map(|dose| Some((given(dose)?, dose.id.as_str()))).unzip();
@@ -140,7 +140,7 @@ impl Definitions {
                 },
                 born_in_us: facts.born_in_us,
                 doses,
-                observations: observed(schedule, &row.findings),
+                observations: observed(schedule, &row.findings, today),
             },
         }
     }
@@ -159,7 +159,7 @@ impl Definitions {
             let person = if at == 0 {
                 &subject.person
             } else {
-                other = Person { observations: observed(schedule, findings), ..subject.person.clone() };
+                other = Person { observations: observed(schedule, findings, today), ..subject.person.clone() };
                 &other
             };
             let outcome = vaccines::forecast(schedule, person, today);
@@ -177,10 +177,12 @@ impl Definitions {
     /// Sets the summary of a row and the day on which it must be made anew.
     pub(crate) fn summarise(&self, row: &mut Row, today: Date) {
         let facts = row.facts();
-        let subject = self.subject(row, &facts);
+        let subject = self.subject(row, &facts, today);
         let mut summary = Summary { definitions: self.fingerprint.clone(), ..Summary::default() };
         let future = subject.person.doses.iter().map(|dose| dose.date).filter(|date| *date > today);
-        let mut next = future.min();
+        // A finding that begins or ends changes what holds.
+        let held = row.findings.iter().flat_map(|finding| [finding.date, finding.until]).flatten();
+        let mut next = future.chain(held.filter(|date| *date > today)).min();
         self.assess(&subject, &row.findings, today, |programme, standing| {
             next = earlier(next, standing.next_transition);
             for invalid in &standing.invalid {
@@ -225,16 +227,32 @@ fn given(dose: &Dose) -> Option<Given> {
     })
 }
 
-fn observed(schedule: &Schedule, findings: &[Finding]) -> Vec<Observed> {
+fn observed(schedule: &Schedule, findings: &[Finding], today: Date) -> Vec<Observed> {
     let mut observed: Vec<Observed> = Vec::new();
     for finding in findings {
-        for (system, code) in &finding.codes {
-            for code in schedule.observations(system, code) {
-                if !observed.iter().any(|other| other.code == *code && other.date == finding.date) {
-                    observed.push(Observed { code: *code, date: finding.date });
-                }
+        for one in observed_by(schedule, &finding.codes, finding.date, finding.until, today) {
+            if !observed.contains(&one) {
+                observed.push(one);
             }
         }
     }
     observed
+}
+
+/// What codes mean to a schedule on the day, if they hold then; each observation once.
+pub(crate) fn observed_by(
+    schedule: &Schedule,
+    codes: &[(String, String)],
+    date: Option<Date>,
+    until: Option<Date>,
+    today: Date,
+) -> Vec<Observed> {
+    if until.is_some_and(|end| end <= today) || date.is_some_and(|date| date > today) {
+        return Vec::new();
+    }
+    let mut found: Vec<_> =
+        codes.iter().flat_map(|(system, code)| schedule.observations(system, code)).copied().collect();
+    found.sort_unstable();
+    found.dedup();
+    found.into_iter().map(|code| Observed { code, date }).collect()
 }

@@ -147,9 +147,10 @@ impl Row {
     }
 
     pub(crate) fn put_finding(&mut self, finding: Finding) {
-        self.findings.retain(|other| other.of != finding.of);
+        // One resource may find several things; those it found before were taken out.
         self.findings.push(finding);
-        self.findings.sort_by(|one, other| one.of.cmp(&other.of));
+        self.findings.sort_by(|one, other| (&one.of, one.date, &one.codes).cmp(&(&other.of, other.date, &other.codes)));
+        self.findings.dedup();
     }
 
     /// Takes a record out, with all that is about it.

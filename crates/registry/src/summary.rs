@@ -100,7 +100,6 @@ impl Marks {
         Marks(holds.iter().enumerate().fold(0, |all, (bit, holds)| all | (u8::from(*holds) << bit)))
     }
 
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
     pub fn is_empty(&self) -> bool {
         self.0 == 0
     }

@@ -19,8 +19,9 @@ const EVERY: Duration = Duration::from_secs(60);
 /// A registry by the configuration. Wrong settings and files are errors.
 pub(crate) fn registry(config: &Config) -> Result<Registry> {
     let zone = &config.vaccines.time_zone;
-    let zone = TimeZone::get(zone)
-        .with_context(|| format!("vaccines.time_zone: {zone:?} is no time zone\nhint: write such as America/New_York"))?;
+    let zone = TimeZone::get(zone).with_context(|| {
+        format!("vaccines.time_zone: {zone:?} is no time zone\nhint: write such as America/New_York")
+    })?;
     let definitions = definitions(&config.vaccines)?;
     Ok(Registry::new(definitions, zone, Arc::new(SystemClock), Arc::new(seal::system_random)))
 }
@@ -61,7 +62,8 @@ fn name_of(path: &Path) -> &str {
 fn schedule(dir: &Path) -> Result<Schedule> {
     let files = files_in(dir)?;
     let schedule = files.iter().find(|path| name_of(path).starts_with("ScheduleSupportingData"));
-    let schedule = schedule.context("there is no ScheduleSupportingData.xml: name the directory with CDC's XML files")?;
+    let schedule =
+        schedule.context("there is no ScheduleSupportingData.xml: name the directory with CDC's XML files")?;
     let antigens = files.iter().filter(|path| name_of(path).starts_with("AntigenSupportingData"));
     let antigens = antigens.map(std::fs::read).collect::<std::io::Result<Vec<_>>>()?;
     let schedule = std::fs::read(schedule)?;
@@ -133,11 +135,19 @@ async fn turn(registry: &Registry, engine: &Engine, session: &Session) {
 async fn recount(registry: &Registry, engine: &Engine, session: &Session) {
     match registry.recount(engine, session, true).await {
         Ok(recount) if recount.differences.is_empty() => {
-            tracing::info!(store.tenant = session.tenant.0, persons = recount.persons, "counted again: nothing differs");
+            tracing::info!(
+                store.tenant = session.tenant.0,
+                persons = recount.persons,
+                "counted again: nothing differs"
+            );
         }
         Ok(recount) => {
             let cells = recount.differences.len();
-            tracing::error!(store.tenant = session.tenant.0, cells, "counted again: counts were wrong and are repaired");
+            tracing::error!(
+                store.tenant = session.tenant.0,
+                cells,
+                "counted again: counts were wrong and are repaired"
+            );
         }
         Err(error) => tracing::error!(store.tenant = session.tenant.0, error = %error, "the recount failed"),
     }

@@ -193,9 +193,9 @@ impl<'a> Work<'a> {
         let (_, doses, findings) = self.row(from, &cause).await?.take(&placed.id);
         self.stale(from);
         let items = doses.into_iter().map(Item::Dose).chain(findings.into_iter().map(Item::Finding));
-        for item in items {
-            self.orphan(&item);
-        }
+        let mut by_resource: BTreeMap<String, Vec<Item>> = BTreeMap::new();
+        items.for_each(|item| by_resource.entry(item.of()).or_default().push(item));
+        by_resource.values().for_each(|items| self.orphan(items));
         self.keep(RECORDS, placed.id.clone(), None);
         self.removed.push(placed.id.clone());
         let others: Vec<String> = self.tenancy.live.read().reviews.of(&placed.id).map(str::to_owned).collect();
@@ -210,7 +210,7 @@ impl<'a> Work<'a> {
     async fn clinical(&mut self, pending: &Pending, clinical: &Clinical) -> Result<(), Error> {
         if let Some(was) = &clinical.was {
             match pending.about.get(was).copied().flatten() {
-                None => self.keep(ORPHANS, format!("{was}/{}", clinical.of), None),
+                None => self.keep(ORPHANS, orphan_key(was, &clinical.of), None),
                 Some(person) => {
                     let row = self.row(person, &clinical.of).await?;
                     row.doses.retain(|dose| format!("Immunization/{}", dose.id) != clinical.of);
@@ -219,21 +219,23 @@ impl<'a> Work<'a> {
                 }
             }
         }
-        let Some(item) = &clinical.new else { return Ok(()) };
-        match pending.about.get(item.record()).copied().flatten() {
-            None => self.orphan(item),
+        let Some(first) = clinical.new.first() else { return Ok(()) };
+        match pending.about.get(first.record()).copied().flatten() {
+            None => self.orphan(&clinical.new),
             Some(person) => {
-                put(self.row(person, &clinical.of).await?, item);
+                let row = self.row(person, &clinical.of).await?;
+                clinical.new.iter().for_each(|item| put(row, item));
                 self.stale(person);
             }
         }
         Ok(())
     }
 
-    /// Keeps what is about a patient who is not there.
-    fn orphan(&mut self, item: &Item) {
-        let key = format!("{}/{}", item.record(), item.of());
-        self.keep(ORPHANS, key, Some(serde_json::to_vec(item).expect("an item is plain data")));
+    /// Keeps what one resource says about a patient who is not there.
+    fn orphan(&mut self, items: &[Item]) {
+        let Some(first) = items.first() else { return };
+        let key = orphan_key(first.record(), &first.of());
+        self.keep(ORPHANS, key, Some(serde_json::to_vec(items).expect("items are plain data")));
     }
 
     /// Gives a new record what was there before it.
@@ -249,12 +251,14 @@ impl<'a> Work<'a> {
                     return Ok(());
                 }
                 // The same commit may have written it already.
-                let item: Item = serde_json::from_slice(&bytes).map_err(|error| crate::broken("an orphan", &error))?;
+                let items: Vec<Item> =
+                    serde_json::from_slice(&bytes).map_err(|error| crate::broken("an orphan", &error))?;
                 let row = self.row(person, cause).await?;
-                let is_there = row.doses.iter().any(|dose| format!("Immunization/{}", dose.id) == item.of())
-                    || row.findings.iter().any(|finding| finding.of == item.of());
+                let of = items.first().map(Item::of).unwrap_or_default();
+                let is_there = row.doses.iter().any(|dose| format!("Immunization/{}", dose.id) == of)
+                    || row.findings.iter().any(|finding| finding.of == of);
                 if !is_there {
-                    put(row, &item);
+                    items.iter().for_each(|item| put(row, item));
                 }
                 self.stale(person);
                 self.keep(ORPHANS, key, None);
@@ -335,6 +339,10 @@ impl<'a> Work<'a> {
 /// Whether a Patient of a person with several records is written: then the golden record may change.
 fn bodies_touch(row: &Row, bodies: &HashMap<&str, &[u8]>) -> bool {
     row.records.len() > 1 && row.records.iter().any(|record| bodies.contains_key(record.id.as_str()))
+}
+
+fn orphan_key(patient: &str, of: &str) -> String {
+    format!("{patient}/{of}")
 }
 
 fn put(row: &mut Row, item: &Item) {

@@ -25,7 +25,7 @@ pub(super) enum Change<'a> {
     Patient {
         id: &'a str,
         /// `None`: it is deleted.
-        new: Option<Patient<'a>>,
+        new: Option<Box<Patient<'a>>>,
     },
     Clinical(Clinical),
 }
@@ -42,7 +42,7 @@ pub(super) struct Clinical {
     pub(super) of: String,
     /// The patient it was about before.
     pub(super) was: Option<String>,
-    pub(super) new: Option<Item>,
+    pub(super) new: Vec<Item>,
 }
 
 /// What a clinical resource says.
@@ -108,28 +108,28 @@ fn patient<'a>(tenancy: &Tenancy, write: &'a Write) -> Result<Option<Change<'a>>
     }
     let encoded = Demographics::of(document.root()).encode(&tenancy.keys);
     let new = Patient { facts: Facts::of(document.root()), encoded, body: &write.body };
-    Ok(Some(Change::Patient { id: &write.id, new: Some(new) }))
+    Ok(Some(Change::Patient { id: &write.id, new: Some(Box::new(new)) }))
 }
 
 async fn clinical(feed: &Feed, write: &Write, today: Date) -> Result<Option<Clinical>, Error> {
     let of = format!("{}/{}", defs::r4().ty(write.ty).name, write.id);
     let new = match write.op {
-        Op::Delete => None,
-        _ => item(&write.id, &of, parsed(&write.body)?.root(), today),
+        Op::Delete => Vec::new(),
+        _ => items(&write.id, &of, parsed(&write.body)?.root(), today),
     };
     let mut was = None;
     if write.expected > 0
         && let Some(old) = feed.current(write.ty, &write.id).await?.filter(|old| old.resource.op != Op::Delete)
     {
-        was = item(&write.id, &of, parsed(&old.resource.json)?.root(), today).map(|old| old.record().to_owned());
+        let old = items(&write.id, &of, parsed(&old.resource.json)?.root(), today);
+        was = old.first().map(|old| old.record().to_owned());
     }
-    Ok((was.is_some() || new.is_some()).then_some(Clinical { of, was, new }))
+    Ok((was.is_some() || !new.is_empty()).then_some(Clinical { of, was, new }))
 }
 
-fn item(id: &str, of: &str, resource: Node<'_>, reported: Date) -> Option<Item> {
-    if of.starts_with("Immunization/") {
-        clinical::dose(id, resource, reported).map(Item::Dose)
-    } else {
-        clinical::finding(of.to_owned(), resource).map(Item::Finding)
-    }
+/// A dose, findings, or both: an Immunization may contain the reactions to it.
+fn items(id: &str, of: &str, resource: Node<'_>, reported: Date) -> Vec<Item> {
+    let dose = of.starts_with("Immunization/").then(|| clinical::dose(id, resource, reported)).flatten();
+    let findings = clinical::findings(of, resource).into_iter().map(Item::Finding);
+    dose.map(Item::Dose).into_iter().chain(findings).collect()
 }

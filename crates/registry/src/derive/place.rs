@@ -81,14 +81,14 @@ impl Pending {
             let mut live = tenancy.live.write();
             for change in changes {
                 if let Change::Patient { id, new } = change {
-                    pending.place_one(&mut live, id, new.as_ref(), &mut new_person);
+                    pending.place_one(&mut live, id, new.as_deref(), &mut new_person);
                 }
             }
         }
         let live = tenancy.live.read();
         for change in changes {
             if let Change::Clinical(clinical) = change {
-                for id in clinical.was.iter().map(String::as_str).chain(clinical.new.as_ref().map(|new| new.record())) {
+                for id in clinical.was.iter().map(String::as_str).chain(clinical.new.iter().map(|new| new.record())) {
                     let person = pending.person_of(&live, id);
                     pending.about.entry(id.to_owned()).or_insert(person);
                 }

@@ -1,14 +1,12 @@
 //! What the operation is asked, read strictly: all problems are collected, each with its place and a remedy.
 
 use super::finding;
+use crate::read::{CVX, born_in_us, cvx, mvx};
 use fhir::json::{Node, Value};
 use fhir::outcome::Issue;
 use vaccines::dedupe::{Completion, Given, Source};
-use vaccines::{Cvx, Date, Dose, Observed, Person, Schedule, Sex};
+use vaccines::{Date, Dose, Observed, Person, Schedule, Sex};
 
-const CVX: [&str; 2] = ["http://hl7.org/fhir/sid/cvx", "urn:oid:2.16.840.1.113883.12.292"];
-const MVX: [&str; 2] = ["http://hl7.org/fhir/sid/mvx", "urn:oid:2.16.840.1.113883.12.227"];
-const BIRTH_PLACE: &str = "http://hl7.org/fhir/StructureDefinition/patient-birthPlace";
 /// The parameters and the types of their resources.
 const RESOURCES: [(&str, &str); 5] = [
     ("patient", "Patient"),
@@ -159,25 +157,6 @@ pub(super) fn given(resource: Node<'_>) -> Result<Given, (&'static str, String)>
     })
 }
 
-fn cvx(resource: Node<'_>) -> Option<Cvx> {
-    let codings = resource.path(&["vaccineCode", "coding"]).into_iter().flat_map(Node::items);
-    let of_system = |coding: &Node<'_>| coding.str("system").is_some_and(|system| CVX.contains(&system.as_ref()));
-    codings.filter(of_system).find_map(|coding| coding.str("code")?.trim().parse().ok())
-}
-
-/// The manufacturer: its Identifier, or that of the contained Organization.
-fn mvx(resource: Node<'_>) -> Option<String> {
-    let manufacturer = resource.get("manufacturer")?;
-    let reference = manufacturer.str("reference").unwrap_or_default();
-    let contained = resource.get("contained").into_iter().flat_map(Node::items).find(|organization| {
-        reference.strip_prefix('#').is_some_and(|id| organization.str("id").as_deref() == Some(id))
-    });
-    let identifiers = contained.and_then(|organization| organization.get("identifier"));
-    let identifiers = manufacturer.get("identifier").into_iter().chain(identifiers.into_iter().flat_map(Node::items));
-    let of_system = |one: &Node<'_>| one.str("system").is_some_and(|system| MVX.contains(&system.as_ref()));
-    identifiers.filter(of_system).find_map(|one| Some(one.str("value")?.trim().to_uppercase()))
-}
-
 fn dose(given: Given) -> Dose {
     let substandard = given.is_substandard();
     Dose { date: given.date, cvx: given.cvx, mvx: given.mvx, substandard }
@@ -189,14 +168,6 @@ fn sex(patient: Node<'_>) -> Sex {
         Some("male") => Sex::Male,
         _ => Sex::Unknown,
     }
-}
-
-fn born_in_us(patient: Node<'_>) -> bool {
-    let extensions = patient.get("extension").into_iter().flat_map(Node::items);
-    extensions.filter(|extension| extension.str("url").as_deref() == Some(BIRTH_PLACE)).any(|place| {
-        let country = place.path(&["valueAddress", "country"]).and_then(Node::as_str);
-        country.is_some_and(|country| matches!(country.trim().to_uppercase().as_str(), "US" | "USA" | "UNITED STATES"))
-    })
 }
 
 /// A Reference to what was sent; by its place if it has no id.
