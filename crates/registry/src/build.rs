@@ -11,7 +11,7 @@ use store::{Op, Splice, StateChange, Write};
 /// Changes read at a time; what they mean is one commit.
 const STEP: usize = 256;
 const SPACE: &str = "registry";
-/// The last change that is built in; with [`DONE`] everything is.
+/// The last change that is built in, or [`DONE`]; and the fingerprint of the definitions it is built for.
 const BUILT: &str = "built";
 const DONE: &str = "done";
 
@@ -22,15 +22,32 @@ impl Registry {
         let feed = engine.feed(session).await?;
         let tenancy = Tenancy::load(self, &feed).await?;
         self.inner.tenancies.write().insert(session.tenant.clone(), Arc::new(tenancy));
+        self.build(engine, session).await
+    }
+
+    /// Builds what is lacking. Other definitions may know findings that were passed by before: then everything is read again.
+    /// Nothing to do when the last one was finished for the definitions in force.
+    pub async fn build(&self, engine: &Engine, session: &Session) -> Result<(), Error> {
+        let feed = engine.feed(session).await?;
+        let definitions = self.definitions();
         let built = feed.state(SPACE, BUILT).await?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-        match built.as_deref() {
-            Some(DONE) => Ok(()),
-            built => self.build(engine, session, &feed, built.and_then(|at| at.parse().ok()).unwrap_or(0)).await,
-        }
+        let after = match built.as_deref().and_then(|built| built.split_once(' ')) {
+            Some((DONE, fingerprint)) if fingerprint == definitions.fingerprint() => return Ok(()),
+            Some((at, fingerprint)) if fingerprint == definitions.fingerprint() => at.parse().unwrap_or(0),
+            _ => 0,
+        };
+        self.build_after(engine, session, &feed, after, definitions.fingerprint()).await
     }
 
     /// Goes through the log. What is built twice is the same.
-    async fn build(&self, engine: &Engine, session: &Session, feed: &Feed, mut after: u64) -> Result<(), Error> {
+    async fn build_after(
+        &self,
+        engine: &Engine,
+        session: &Session,
+        feed: &Feed,
+        mut after: u64,
+        fingerprint: &str,
+    ) -> Result<(), Error> {
         loop {
             let changes = feed.changes(after, STEP).await?;
             let Some(last) = changes.last() else { break };
@@ -44,14 +61,14 @@ impl Registry {
                 }
             }
             let mut derived = self.derive(session, feed, &writes).await?;
-            derived.state.push(built(&after.to_string()));
+            derived.state.push(built(&after.to_string(), fingerprint));
             engine.commit_derived(session, derived).await?;
         }
-        feed.keep(Keep { state: vec![built(DONE)], ..Keep::default() }).await
+        feed.keep(Keep { state: vec![built(DONE, fingerprint)], ..Keep::default() }).await
     }
 
-    /// Measures everybody by other definitions from now on. Until [`Registry::turn`] has been everywhere, whom nobody has
-    /// written stands as before.
+    /// Measures everybody by other definitions from now on. Until [`Registry::build`] and [`Registry::turn`] have been
+    /// everywhere, whom nobody has written stands as before.
     pub fn redefine(&self, definitions: Definitions) {
         let definitions = Arc::new(definitions);
         let fingerprint = definitions.fingerprint().to_owned();
@@ -66,8 +83,8 @@ impl Registry {
     }
 }
 
-fn built(at: &str) -> StateChange {
-    StateChange { space: SPACE.into(), key: BUILT.into(), value: Some(at.into()) }
+fn built(at: &str, fingerprint: &str) -> StateChange {
+    StateChange { space: SPACE.into(), key: BUILT.into(), value: Some(format!("{at} {fingerprint}").into_bytes()) }
 }
 
 /// A resource as the commit had it that wrote it; golden records are not written by anybody.

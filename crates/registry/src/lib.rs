@@ -32,6 +32,7 @@ pub use cell::{KINDS, Kind};
 pub use decide::{Review, Reviews};
 pub use event::{IDENTITY, VACCINATION};
 pub use facts::Sex;
+pub use identity::Grade;
 pub use matching::Match;
 pub use person::{Evaluated, Given, InvalidDose, Linked, Listed, Persons, PersonsQuery, Programme, Recommended, Whole};
 pub use programme::{Definition, DefinitionError, Definitions};

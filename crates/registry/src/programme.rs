@@ -110,6 +110,11 @@ impl Definitions {
         list
     }
 
+    /// Whether any schedule knows what a code means.
+    pub(crate) fn knows(&self, system: &str, code: &str) -> bool {
+        self.schedules.iter().any(|schedule| !schedule.observations(system, code).is_empty())
+    }
+
     /// Whether a vaccine is one of a programme's.
     pub(crate) fn belongs(&self, programme: &str, cvx: u16) -> bool {
         if let Some(programme) = self.programmes.iter().find(|one| one.id == programme) {

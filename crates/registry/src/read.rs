@@ -57,6 +57,11 @@ pub(crate) struct Finding {
     pub(crate) until: Option<Date>,
 }
 
+/// Whether a body names a system of [`SYSTEMS`] at all: most measurements do not, and need not be parsed.
+pub(crate) fn may_find(body: &[u8]) -> bool {
+    std::str::from_utf8(body).is_ok_and(|body| SYSTEMS.iter().any(|(url, _)| body.contains(url)))
+}
+
 /// What a resource finds; of an Immunization what its contained Observations (reactions) find.
 pub(crate) fn findings(resource: Node<'_>) -> Vec<Finding> {
     let codes = match resource.str("resourceType").as_deref() {

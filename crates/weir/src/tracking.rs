@@ -100,6 +100,11 @@ pub(crate) async fn run(vaccines: Vaccines, registry: Registry, engine: Engine, 
         if changed != files {
             files = changed;
             redefine(&vaccines, &registry);
+            for session in &sessions {
+                if let Err(error) = registry.build(&engine, session).await {
+                    tracing::error!(store.tenant = session.tenant.0, error = %error, "the registry was not built anew");
+                }
+            }
         }
         let today = registry.today();
         for session in &sessions {

@@ -1,16 +1,17 @@
 //! What a write means to the registry.
 
+use crate::Registry;
 use crate::clinical::{self, Dose, Finding};
 use crate::facts::Facts;
 use crate::patient::Demographics;
+use crate::read;
 use crate::tenancy::Tenancy;
 use engine::{Error, Feed};
 use fhir::defs::{self, TypeId};
 use fhir::index::is_golden;
-use fhir::json::{Document, Limits, Node};
+use fhir::json::{Document, Limits};
 use identity::Encoded;
 use store::{Op, Write};
-use vaccines::Date;
 
 /// Types that say something about vaccination besides Patient.
 const CLINICAL: [&str; 4] = ["Immunization", "Condition", "Observation", "AllergyIntolerance"];
@@ -75,17 +76,17 @@ fn parsed(body: &[u8]) -> Result<Document, Error> {
 
 /// The changes of a commit, in its order. Writes that say nothing are left out.
 pub(super) async fn of<'a>(
+    registry: &Registry,
     tenancy: &Tenancy,
     feed: &Feed,
     writes: &'a [Write],
-    today: Date,
 ) -> Result<Vec<Change<'a>>, Error> {
     let mut changes = Vec::new();
     for write in writes.iter().filter(|write| follows(write.ty)) {
         if defs::r4().ty(write.ty).name == "Patient" {
             changes.extend(patient(tenancy, write)?);
         } else {
-            changes.extend(clinical(feed, write, today).await?.map(Change::Clinical));
+            changes.extend(clinical(registry, feed, write).await?.map(Change::Clinical));
         }
     }
     Ok(changes)
@@ -111,25 +112,37 @@ fn patient<'a>(tenancy: &Tenancy, write: &'a Write) -> Result<Option<Change<'a>>
     Ok(Some(Change::Patient { id: &write.id, new: Some(Box::new(new)) }))
 }
 
-async fn clinical(feed: &Feed, write: &Write, today: Date) -> Result<Option<Clinical>, Error> {
+async fn clinical(registry: &Registry, feed: &Feed, write: &Write) -> Result<Option<Clinical>, Error> {
     let of = format!("{}/{}", defs::r4().ty(write.ty).name, write.id);
     let new = match write.op {
         Op::Delete => Vec::new(),
-        _ => items(&write.id, &of, parsed(&write.body)?.root(), today),
+        _ => items(registry, &write.id, &of, &write.body)?,
     };
     let mut was = None;
     if write.expected > 0
         && let Some(old) = feed.current(write.ty, &write.id).await?.filter(|old| old.resource.op != Op::Delete)
     {
-        let old = items(&write.id, &of, parsed(&old.resource.json)?.root(), today);
+        let old = items(registry, &write.id, &of, &old.resource.json)?;
         was = old.first().map(|old| old.record().to_owned());
     }
     Ok((was.is_some() || !new.is_empty()).then_some(Clinical { of, was, new }))
 }
 
 /// A dose, findings, or both: an Immunization may contain the reactions to it.
-fn items(id: &str, of: &str, resource: Node<'_>, reported: Date) -> Vec<Item> {
-    let dose = of.starts_with("Immunization/").then(|| clinical::dose(id, resource, reported)).flatten();
-    let findings = clinical::findings(of, resource).into_iter().map(Item::Finding);
-    dose.map(Item::Dose).into_iter().chain(findings).collect()
+///
+/// Of findings only those count that a schedule knows: a chronic patient has hundreds of conditions, none of which matters here.
+fn items(registry: &Registry, id: &str, of: &str, body: &[u8]) -> Result<Vec<Item>, Error> {
+    let is_dose = of.starts_with("Immunization/");
+    if !is_dose && !read::may_find(body) {
+        return Ok(Vec::new());
+    }
+    let document = parsed(body)?;
+    let dose = is_dose.then(|| clinical::dose(id, document.root(), registry.today())).flatten();
+    let definitions = registry.definitions();
+    let known = |mut finding: Finding| {
+        finding.codes.retain(|(system, code)| definitions.knows(system, code));
+        (!finding.codes.is_empty()).then_some(Item::Finding(finding))
+    };
+    let findings = clinical::findings(of, document.root()).into_iter().filter_map(known);
+    Ok(dose.map(Item::Dose).into_iter().chain(findings).collect())
 }

@@ -32,7 +32,7 @@ impl Deriver for Registry {
     ) -> Boxed<'a, Result<Derived, Error>> {
         Box::pin(async move {
             let tenancy = self.tenancy(&session.tenant)?;
-            let changes = change::of(&tenancy, feed, writes, self.today()).await?;
+            let changes = change::of(self, &tenancy, feed, writes).await?;
             if changes.is_empty() {
                 return Ok(Derived::default());
             }

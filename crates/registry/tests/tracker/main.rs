@@ -1,5 +1,6 @@
 //! The tracker through the engine: what writes do to persons, status and counts.
 
+mod at_rest;
 mod history;
 mod identity;
 mod status;

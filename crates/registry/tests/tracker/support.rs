@@ -47,6 +47,14 @@ pub(crate) async fn stand() -> Stand {
 }
 
 pub(crate) async fn open(dir: TempDir, clock: Arc<ManualClock>, seed: u64) -> Stand {
+    let stand = closed(dir, clock, seed);
+    stand.registry.open(&stand.engine, &stand.session).await.unwrap();
+    let engine = stand.engine.clone().with_deriver(Arc::new(stand.registry.clone()));
+    Stand { engine, ..stand }
+}
+
+/// An engine as it was before there was a registry, and a registry that is not open.
+pub(crate) fn closed(dir: TempDir, clock: Arc<ManualClock>, seed: u64) -> Stand {
     let options = store::Options {
         dir: dir.path().join("data"),
         master_key: seal::MasterKey::parse(&[7; 32]).unwrap(),
@@ -59,14 +67,12 @@ pub(crate) async fn open(dir: TempDir, clock: Arc<ManualClock>, seed: u64) -> St
     let registry = Registry::new(definitions(), TimeZone::UTC, clock.clone(), random(seed));
     let options = Options { validation: Validation::Structure, ..Options::default() };
     let engine = Engine::new(store.clone(), options, clock.clone(), random(seed + 1000));
-    let engine = engine.with_deriver(Arc::new(registry.clone()));
     let session = Session {
         tenant: TenantId("default".into()),
         who: Principal { id: "ann".into(), role: Role::Admin },
         request_id: "r".into(),
         base: "http://localhost/fhir".into(),
     };
-    registry.open(&engine, &session).await.unwrap();
     Stand { dir, clock, store, engine, registry, session }
 }
 

@@ -94,7 +94,7 @@ pub(crate) fn run(config: &Config, arguments: &Arguments) -> Result<ExitCode> {
             }
             match flood {
                 Some(flood) => {
-                    delivering.start(&[flood.destination(ephemeral.path())?], &engine).await?;
+                    delivering.start(&[flood.destination(ephemeral.path())?], &engine, &registry).await?;
                     run_flood(&flood, &delivering, &url, arguments.seed).await
                 }
                 None => Ok(()),

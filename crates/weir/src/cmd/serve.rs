@@ -34,7 +34,7 @@ pub(crate) fn run(config: &Config) -> Result<ExitCode> {
         let metrics = Arc::new(metrics);
         let router = api::router(engine.clone(), api_config.clone(), metrics.clone());
         let sessions = tracking::open(config, &registry, &engine).await?;
-        delivering.start(&config.destinations, &engine).await?;
+        delivering.start(&config.destinations, &engine, &registry).await?;
         tokio::spawn(tracking::run(config.vaccines.clone(), registry, engine.clone(), sessions));
         tokio::spawn(alerting.run(delivering.roster.clone()));
         let data_dir = config.store.dir.clone();

@@ -12,6 +12,7 @@ use emr::openemr::Follower;
 use emr::sync::{Kind, Quality, SyncCheck, Synced};
 use emr::{Auth, FhirServer, Http, Maps, Roster, Translated, Watched, Witness};
 use engine::{Engine, Principal, Role, Session};
+use registry::Registry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use store::TenantId;
@@ -32,11 +33,11 @@ pub(crate) struct Delivering {
 
 impl Delivering {
     /// Starts a dispatcher for each destination. Wrong settings are errors here; what fails later is tried again.
-    pub(crate) async fn start(&self, destinations: &[Destination], engine: &Engine) -> Result<()> {
+    pub(crate) async fn start(&self, destinations: &[Destination], engine: &Engine, registry: &Registry) -> Result<()> {
         for destination in destinations {
             let session = session(destination);
             let witness = Witness::new(Arc::new(SystemClock));
-            let side = side(destination, engine, &session, witness.clone()).await;
+            let side = side(destination, engine, registry, &session, witness.clone()).await;
             let side = side.with_context(|| format!("destination {}", destination.name))?;
             let (tenant, name) = (destination.tenant.clone(), destination.name.clone());
             self.roster.put(Watched { tenant, name, witness, follower: side.follower.clone() });
@@ -87,7 +88,13 @@ struct Side {
     follower: Option<Arc<Follower>>,
 }
 
-async fn side(destination: &Destination, engine: &Engine, session: &Session, witness: Witness) -> Result<Side> {
+async fn side(
+    destination: &Destination,
+    engine: &Engine,
+    registry: &Registry,
+    session: &Session,
+    witness: Witness,
+) -> Result<Side> {
     let client = emr::client(Duration::from_secs(destination.timeout_s))?.seen_by(witness.clone());
     let quiesce = Duration::from_secs(destination.quiesce_s);
     let feed = engine.feed(session).await?;
@@ -99,7 +106,7 @@ async fn side(destination: &Destination, engine: &Engine, session: &Session, wit
         if !destination.sync.enabled {
             return Ok(Side { connector, check: Arc::new(SyncCheck::new(None, quality)), follower: None });
         }
-        let sync = sync::shared(destination, &emr, engine, session).await?;
+        let sync = sync::shared(destination, &emr, engine, registry, session).await?;
         let follower = Follower::new(emr, sync.clone(), witness, Arc::new(SystemClock)).await?;
         let check = Arc::new(SyncCheck::new(Some(sync.clone()), quality));
         let connector = Arc::new(Synced::new(connector, sync));
