@@ -37,7 +37,7 @@ pub use matching::Match;
 pub use person::{Evaluated, Given, InvalidDose, Linked, Listed, Persons, PersonsQuery, Programme, Recommended, Whole};
 pub use programme::{Definition, DefinitionError, Definitions};
 pub use row::{Link, PersonId};
-pub use stats::{AGE_BANDS, Count, Group, People, SMALL, Stats, StatsQuery};
+pub use stats::{AGE_BANDS, Count, Group, People, SMALL, Stats, StatsQuery, hide_small};
 pub use summary::{MARKS, Marks};
 pub use turn::{Difference, Recount};
 

@@ -116,7 +116,7 @@ impl Definitions {
     }
 
     /// Whether a vaccine is one of a programme's.
-    pub(crate) fn belongs(&self, programme: &str, cvx: u16) -> bool {
+    pub fn belongs(&self, programme: &str, cvx: u16) -> bool {
         if let Some(programme) = self.programmes.iter().find(|one| one.id == programme) {
             return programme.products.iter().any(|product| product.cvx.contains(&cvx));
         }

@@ -151,6 +151,13 @@ impl Registry {
         Ok(rows)
     }
 
+    /// As [`Registry::table`], without a copy: calls `each` with the values of every cell and its count, in no order. Writes wait
+    /// meanwhile.
+    pub fn each_count(&self, session: &Session, kind: Kind, each: impl FnMut(&[&str], i64)) -> Result<(), Error> {
+        self.tenancy(&session.tenant)?.live.read().tally.each(kind, each);
+        Ok(())
+    }
+
     /// Changes when a commit has changed a count.
     pub fn changes(&self, session: &Session) -> Result<tokio::sync::watch::Receiver<u64>, Error> {
         Ok(self.tenancy(&session.tenant)?.changes.subscribe())
@@ -295,6 +302,16 @@ pub(crate) fn suppress(total: &mut Group, groups: &mut [Group]) -> bool {
     hidden
 }
 
+/// The same for one column of counts that add up to a total which is known elsewhere. Answers whether any is hidden.
+pub fn hide_small(counts: &mut [Count]) -> bool {
+    let mut groups: Vec<Group> = counts.iter().map(|count| Group { doses: *count, ..Group::default() }).collect();
+    let hidden = hide(&mut groups, true);
+    for (count, group) in counts.iter_mut().zip(groups) {
+        *count = group.doses;
+    }
+    hidden
+}
+
 type Column = Box<dyn Fn(&mut Group) -> Option<&mut Count>>;
 
 fn columns() -> Vec<Column> {
@@ -386,6 +403,14 @@ mod tests {
             let hidden = [people.not, people.partial, people.full].iter().filter(|count| count.is_none()).count();
             assert_ne!(hidden, 1, "the third of three follows from the persons");
         }
+    }
+
+    #[test]
+    fn a_column_hides_two_or_none() {
+        let mut counts = [Some(50), Some(3), Some(12), Some(0)];
+        assert!(hide_small(&mut counts));
+        assert_eq!(counts, [Some(50), None, None, Some(0)]);
+        assert!(!hide_small(&mut [Some(11), Some(0)]));
     }
 
     #[test]

@@ -69,6 +69,21 @@ impl Page<'_> {
     }
 }
 
+/// The staff's way between the houses; `here` is the address that leads to this one.
+pub fn bar(here: &str) -> Markup {
+    let places = [
+        ("/tracker", "Vaccinations"),
+        ("/tracker/person", "Find a person"),
+        ("/tracker/review", "Same person?"),
+        ("/ops", "Deliveries"),
+    ];
+    html! {
+        nav aria-label="Pages" { ul.places { @for (path, name) in &places {
+            li { a href=(path) aria-current=[(*path == here).then_some("page")] { (name) } }
+        } } }
+    }
+}
+
 /// A style or script that is part of the binary.
 pub fn file(kind: &'static str, text: &'static str) -> Response {
     ([(CONTENT_TYPE, kind), (X_CONTENT_TYPE_OPTIONS, "nosniff")], text).into_response()

@@ -2,4 +2,5 @@
 
 pub mod layout;
 pub mod ops;
+pub mod tracker;
 pub mod words;

@@ -9,10 +9,10 @@ mod events;
 mod history;
 mod intent;
 mod metrics;
-mod origin;
+pub(crate) mod origin;
 mod overview;
 mod page;
-mod refused;
+pub(crate) mod refused;
 mod sync;
 
 pub use metrics::Metrics;

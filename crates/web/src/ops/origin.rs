@@ -5,7 +5,7 @@ use axum::http::{HeaderMap, Uri, header};
 use fhir::nearest::hint;
 
 /// Pairs of a query. A name that is not among `known`, or comes twice, is an error.
-pub(super) fn parameters(query: Option<&str>, known: &[&'static str]) -> Result<Vec<(&'static str, String)>, Refused> {
+pub(crate) fn parameters(query: Option<&str>, known: &[&'static str]) -> Result<Vec<(&'static str, String)>, Refused> {
     let mut pairs: Vec<(&'static str, String)> = Vec::new();
     for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
         let Some(found) = known.iter().find(|known| **known == name) else {
@@ -21,7 +21,7 @@ pub(super) fn parameters(query: Option<&str>, known: &[&'static str]) -> Result<
 }
 
 /// Refuses what a page of another site has sent. Programs say nothing about themselves, and pass.
-pub(super) fn check(headers: &HeaderMap, uri: &Uri) -> Result<(), Refused> {
+pub(crate) fn check(headers: &HeaderMap, uri: &Uri) -> Result<(), Refused> {
     let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default());
     let is_ours = match (text("sec-fetch-site"), text("origin")) {
         // `none`: the person themselves, not a page.
@@ -41,11 +41,11 @@ pub(super) fn check(headers: &HeaderMap, uri: &Uri) -> Result<(), Refused> {
 
 /// Values of a form of this server.
 #[derive(Debug)]
-pub(super) struct Form(Vec<(String, String)>);
+pub(crate) struct Form(Vec<(String, String)>);
 
 impl Form {
     /// Checks where it comes from: by the browser's word, and by the token that only our own pages know.
-    pub(super) fn read(headers: &HeaderMap, uri: &Uri, body: &[u8], token: &str) -> Result<Form, Refused> {
+    pub(crate) fn read(headers: &HeaderMap, uri: &Uri, body: &[u8], token: &str) -> Result<Form, Refused> {
         check(headers, uri)?;
         let form = Form(form_urlencoded::parse(body).into_owned().collect());
         match form.get("token") {
@@ -54,8 +54,13 @@ impl Form {
         }
     }
 
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.all(name).next()
+    }
+
+    /// The values of a field that can be chosen several times.
+    pub(crate) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(move |(other, _)| other == name).map(|(_, value)| value.as_str())
     }
 }
 

@@ -5,7 +5,7 @@ use axum::response::Response;
 use maud::{Markup, html};
 
 const STYLE: &str = concat!(include_str!("../layout.css"), include_str!("ops.css"));
-const SCRIPT: &str = include_str!("live.js");
+const SCRIPT: &str = include_str!("../live.js");
 
 pub(super) async fn style() -> Response {
     layout::file(CSS, STYLE)
@@ -19,7 +19,7 @@ pub(super) fn page(title: &str, content: Markup) -> Response {
     let title = format!("{title} - weir operations");
     let page = Page {
         title: &title,
-        header: html! { a href="/ops" { "weir operations" } },
+        header: html! { a href="/ops" { "weir operations" } (layout::bar("/ops")) },
         style: "/ops/style.css",
         script: "/ops/live.js",
         content,

@@ -8,39 +8,39 @@ use maud::html;
 
 /// Says why, and what to do.
 #[derive(Debug)]
-pub(super) struct Refused {
+pub(crate) struct Refused {
     status: StatusCode,
     code: &'static str,
     texts: Vec<String>,
 }
 
 impl Refused {
-    pub(super) fn new(status: StatusCode, code: &'static str, text: impl Into<String>) -> Refused {
+    pub(crate) fn new(status: StatusCode, code: &'static str, text: impl Into<String>) -> Refused {
         Refused { status, code, texts: vec![text.into()] }
     }
 
-    pub(super) fn not_found(text: impl Into<String>) -> Refused {
+    pub(crate) fn not_found(text: impl Into<String>) -> Refused {
         Refused::new(StatusCode::NOT_FOUND, "not-found", text)
     }
 
-    pub(super) fn invalid(text: impl Into<String>) -> Refused {
+    pub(crate) fn invalid(text: impl Into<String>) -> Refused {
         Refused::new(StatusCode::BAD_REQUEST, "invalid", text)
     }
 
-    pub(super) fn forbidden(text: impl Into<String>) -> Refused {
+    pub(crate) fn forbidden(text: impl Into<String>) -> Refused {
         Refused::new(StatusCode::FORBIDDEN, "forbidden", text)
     }
 
-    pub(super) fn ended() -> Refused {
+    pub(crate) fn ended() -> Refused {
         let text = "the delivery to this destination does not run now: the server's log says why";
         Refused::new(StatusCode::SERVICE_UNAVAILABLE, "transient", text)
     }
 
-    pub(super) fn texts(&self) -> &[String] {
+    pub(crate) fn texts(&self) -> &[String] {
         &self.texts
     }
 
-    pub(super) fn status(&self) -> StatusCode {
+    pub(crate) fn status(&self) -> StatusCode {
         self.status
     }
 }
@@ -58,7 +58,7 @@ impl From<engine::Error> for Refused {
 }
 
 /// For a path that is served, but not with this method.
-pub(super) async fn method(uri: Uri) -> Response {
+pub(crate) async fn method(uri: Uri) -> Response {
     let refused = Refused::new(StatusCode::METHOD_NOT_ALLOWED, "not-supported", "this path does not take this method");
     let is_api = ["/ops/api/", "/sync/"].iter().any(|prefix| uri.path().starts_with(prefix));
     if is_api { InJson(refused).into_response() } else { refused.into_response() }
@@ -82,7 +82,7 @@ impl IntoResponse for Refused {
 
 /// As an OperationOutcome.
 #[derive(Debug)]
-pub(super) struct InJson(Refused);
+pub(crate) struct InJson(Refused);
 
 impl From<Refused> for InJson {
     fn from(refused: Refused) -> InJson {

@@ -75,6 +75,7 @@ pub(crate) fn run(config: &Config, arguments: &Arguments) -> Result<ExitCode> {
             data_dir: config.store.dir.clone(),
             store: store.clone(),
             engine: engine.clone(),
+            registry: registry.clone(),
             metrics,
             delivering: delivering.clone(),
             config: api_config,
@@ -89,7 +90,7 @@ pub(crate) fn run(config: &Config, arguments: &Arguments) -> Result<ExitCode> {
         let filling = async {
             fill(&engine, &url, arguments).await?;
             if !arguments.exit_after_load {
-                eprintln!("\nweir demo is ready:\n  {url}/            start page\n  {url}/ops         what is on its way to the EMR\n  {url}/fhir/metadata\n  {url}/fhir/Patient?_count=3&_pretty=true\nCtrl-C stops it.");
+                eprintln!("\nweir demo is ready:\n  {url}/            start page\n  {url}/ops         what is on its way to the EMR\n  {url}/tracker     who is vaccinated\n  {url}/fhir/metadata\n  {url}/fhir/Patient?_count=3&_pretty=true\nCtrl-C stops it.");
                 loaded.send(()).ok();
             }
             match flood {

@@ -7,6 +7,7 @@ use crate::{control, tracking, wiring};
 use anyhow::{Context, Result, bail};
 use axum::Router;
 use engine::Engine;
+use registry::Registry;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::net::SocketAddr;
@@ -35,12 +36,22 @@ pub(crate) fn run(config: &Config) -> Result<ExitCode> {
         let router = api::router(engine.clone(), api_config.clone(), metrics.clone());
         let sessions = tracking::open(config, &registry, &engine).await?;
         delivering.start(&config.destinations, &engine, &registry).await?;
-        tokio::spawn(tracking::run(config.vaccines.clone(), registry, engine.clone(), sessions));
+        tokio::spawn(tracking::run(config.vaccines.clone(), registry.clone(), engine.clone(), sessions));
         tokio::spawn(alerting.run(delivering.roster.clone()));
         let data_dir = config.store.dir.clone();
         let store = store.clone();
-        let service =
-            Service { listener, router, tls, data_dir, store, engine, metrics, delivering, config: api_config };
+        let service = Service {
+            listener,
+            router,
+            tls,
+            data_dir,
+            store,
+            engine,
+            registry,
+            metrics,
+            delivering,
+            config: api_config,
+        };
         service.serve(|| eprintln!("{ready}"), stop_signal()).await
     })?;
     store.close();
@@ -55,6 +66,7 @@ pub(crate) struct Service {
     pub(crate) data_dir: PathBuf,
     pub(crate) store: Store,
     pub(crate) engine: Engine,
+    pub(crate) registry: Registry,
     pub(crate) metrics: Arc<api::Metrics>,
     pub(crate) delivering: Delivering,
     pub(crate) config: api::Config,
@@ -74,8 +86,9 @@ impl Service {
             self.engine.clone(),
             told.clone(),
         );
-        let router = self.router.merge(api::guard(ops.clone(), &self.config));
-        let api = api::router(self.engine, local.clone(), self.metrics).merge(api::guard(ops, &local));
+        let pages = ops.merge(web::tracker::router(self.engine.clone(), self.registry, told.clone()));
+        let router = self.router.merge(api::guard(pages.clone(), &self.config));
+        let api = api::router(self.engine, local.clone(), self.metrics).merge(api::guard(pages, &local));
         let commands = control::router(self.store, api);
         let mut also_told = told.clone();
         let stopping = async {

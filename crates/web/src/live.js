@@ -12,11 +12,19 @@ function say(text) {
   if (state.textContent !== text) state.textContent = text;
 }
 
+// Whoever is on a link by keyboard stays on it.
+function put(shown, html) {
+  const held = shown.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+  shown.innerHTML = html;
+  if (held === null) return;
+  const again = Array.from(shown.querySelectorAll("a")).find((one) => one.getAttribute("href") === held);
+  again?.focus({ preventScroll: true });
+}
+
 function take(message) {
   const { destinations, changed } = JSON.parse(message.data);
   for (const [key, html] of changed) {
-    const shown = document.querySelector(`[data-live="${CSS.escape(key)}"]`);
-    if (shown) shown.innerHTML = html;
+    for (const shown of document.querySelectorAll(`[data-live="${CSS.escape(key)}"]`)) put(shown, html);
   }
   if (destinations) {
     const here = Array.from(document.querySelectorAll("[data-destination]"), (one) => one.dataset.destination);

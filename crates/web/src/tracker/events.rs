@@ -1,0 +1,93 @@
+//! `/tracker/events`: what has changed on `/tracker`, once a second at most.
+
+use super::numbers::Numbers;
+use super::refused::InPage;
+use super::{Shared, Tracker, sections, value};
+use crate::ops::origin;
+use crate::ops::refused::Refused;
+use axum::extract::{Extension, RawQuery, State};
+use axum::http::StatusCode;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use engine::Session;
+use futures_util::stream::unfold;
+use registry::Definition;
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::time::{Interval, MissedTickBehavior};
+
+const EVERY: Duration = Duration::from_secs(1);
+
+pub(super) async fn stream(
+    State(tracker): Shared,
+    Extension(session): Extension<Session>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, InPage> {
+    let pairs = origin::parameters(query.as_deref(), &["programme"])?;
+    let programme = tracker.programme(value(&pairs, "programme"))?;
+    // Fails here, not in the stream, when the tenant's registry is not open.
+    tracker.registry.changes(&session)?;
+    let place = tracker.watchers.clone().try_acquire_owned().map_err(|_| {
+        let text = "too many pages are live already: close some";
+        Refused::new(StatusCode::SERVICE_UNAVAILABLE, "throttled", text)
+    })?;
+    let mut every = tokio::time::interval(EVERY);
+    every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let stop = tracker.stop.clone();
+    let watcher =
+        Watcher { tracker, session, programme, every, stop, sent: HashMap::new(), shown: None, _place: place };
+    let events = unfold(watcher, async |mut watcher| {
+        let event = watcher.next().await?;
+        Some((Ok::<_, Infallible>(event), watcher))
+    });
+    let sse = Sse::new(events).keep_alive(KeepAlive::default());
+    // Proxies of the nginx kind would hold the events back.
+    Ok(([("x-accel-buffering", "no")], sse).into_response())
+}
+
+/// One open page.
+struct Watcher {
+    tracker: Arc<Tracker>,
+    session: Session,
+    programme: Definition,
+    every: Interval,
+    stop: watch::Receiver<()>,
+    /// What the page shows, by key.
+    sent: HashMap<&'static str, String>,
+    /// The numbers that it shows.
+    shown: Option<Arc<Numbers>>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Watcher {
+    /// Waits for something new; `None` when the server stops or the registry cannot be read any more.
+    async fn next(&mut self) -> Option<Event> {
+        loop {
+            tokio::select! {
+                _ = self.every.tick() => {}
+                _ = self.stop.changed() => return None,
+            }
+            let numbers = self.tracker.numbers(&self.session, &self.programme).ok()?;
+            if self.shown.as_ref().is_some_and(|shown| Arc::ptr_eq(shown, &numbers)) {
+                continue;
+            }
+            self.shown = Some(numbers.clone());
+            let places = self.tracker.places(&self.session, &numbers, false).await.ok()?;
+            let mut changed = Vec::new();
+            for (key, markup) in sections::parts(&numbers, &places) {
+                let html = markup.into_string();
+                if self.sent.get(key) != Some(&html) {
+                    self.sent.insert(key, html.clone());
+                    changed.push((key, html));
+                }
+            }
+            if !changed.is_empty() {
+                let data = serde_json::json!({ "changed": changed });
+                return Some(Event::default().event("numbers").data(data.to_string()));
+            }
+        }
+    }
+}
