@@ -80,6 +80,11 @@ impl Feed {
         Ok(self.tenant.events(topic, after, limit).await?)
     }
 
+    /// Number of the newest event of any topic; 0 when there is none.
+    pub async fn last_event(&self) -> Result<u64, Error> {
+        Ok(self.tenant.last_event().await?)
+    }
+
     pub async fn keep(&self, keep: Keep) -> Result<(), Error> {
         let batch = Batch { state: keep.state, claims: keep.claims, audit: keep.audit, ..Batch::default() };
         self.tenant.commit(batch).await?;

@@ -100,6 +100,11 @@ impl Tenant {
         self.embedded.shared.events(topic, after, limit)
     }
 
+    /// Number of the newest event of any topic; 0 when there is none.
+    pub async fn last_event(&self) -> Result<u64, StoreError> {
+        self.embedded.shared.last_event()
+    }
+
     pub async fn queue_lease(
         &self,
         queue: &str,

@@ -8,6 +8,8 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
+use engine::Engine;
+use registry::Registry;
 use std::path::{Path, PathBuf};
 use store::Store;
 use tokio::net::UnixListener;
@@ -43,14 +45,16 @@ pub(crate) fn bind(data_dir: &Path) -> Result<UnixListener> {
 }
 
 /// `api` (made without a token) and the tasks.
-pub(crate) fn router(store: Store, api: Router) -> Router {
-    Router::new().route(TASK_PATH, post(perform)).with_state(store).merge(api)
+pub(crate) fn router(store: Store, engine: Engine, registry: Registry, api: Router) -> Router {
+    Router::new().route(TASK_PATH, post(perform)).with_state((store, engine, registry)).merge(api)
 }
 
-async fn perform(State(store): State<Store>, body: String) -> Response {
+type Parts = (Store, Engine, Registry);
+
+async fn perform(State((store, engine, registry)): State<Parts>, body: String) -> Response {
     let outcome = tokio::task::spawn_blocking(move || -> Result<Done> {
         let task: Task = serde_json::from_str(&body).context("not a task of this version of weir")?;
-        task.run(&store, true)
+        task.run(&store, || Ok((engine, registry)), true)
     });
     match outcome.await {
         Ok(Ok(done)) => serde_json::to_string(&done).unwrap_or_default().into_response(),

@@ -10,6 +10,7 @@ mod demo;
 mod door;
 mod input;
 mod progress;
+mod publishing;
 mod task;
 mod tracking;
 mod wiring;
@@ -70,6 +71,11 @@ enum Command {
     },
     /// See and steer what the running server delivers to other systems.
     Outbox(cmd::outbox::Arguments),
+    /// Take the numbers of the vaccine tracker elsewhere.
+    Tracker {
+        #[command(subcommand)]
+        action: cmd::tracker::Action,
+    },
     /// Enrol at an EMR.
     Emr {
         #[command(subcommand)]
@@ -123,6 +129,7 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         Command::Backup { to } => cmd::store::backup(&config, to, cli.json),
         Command::Restore { from, to } => cmd::store::restore(from, to, cli.json),
         Command::Doctor { rebuild, compact } => cmd::store::doctor(&config, *rebuild, *compact, cli.json),
+        Command::Tracker { action } => cmd::tracker::run(&config, action, cli.json),
         Command::Outbox(arguments) => cmd::outbox::run(&config, arguments, cli.json),
         Command::Openapi => {
             println!("{}", api::openapi());

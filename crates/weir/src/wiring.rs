@@ -26,7 +26,11 @@ impl Clock for SystemClock {
 
 pub(crate) fn log(config: &Config) {
     // Checked with the configuration.
-    let filter = tracing_subscriber::EnvFilter::new(&config.log.level);
+    let mut filter = tracing_subscriber::EnvFilter::new(&config.log.level);
+    if filter.max_level_hint() > Some(tracing::level_filters::LevelFilter::INFO) {
+        // Below that it shows what it sends and gets.
+        filter = filter.add_directive("async_nats=info".parse().expect("a directive"));
+    }
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let builder = builder.with_ansi(std::io::stderr().is_terminal());
     // A second initialisation, as tests do it, changes nothing.

@@ -81,6 +81,13 @@ impl Shared {
         };
         rows.into_iter().map(open).collect()
     }
+
+    /// Number of the newest event of any topic; 0 when there is none.
+    pub(crate) fn last_event(&self) -> Result<u64, StoreError> {
+        self.reading(|connection| {
+            Ok(connection.query_row("SELECT coalesce(max(no), 0) FROM events", [], |row| row.get(0))?)
+        })
+    }
 }
 
 /// Adds to a counter; one that comes to 0 is gone.

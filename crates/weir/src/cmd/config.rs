@@ -19,8 +19,11 @@ pub(crate) fn run(action: &Action) -> Result<ExitCode> {
             print!("{}", crate::config::TEMPLATE);
             println!();
             // Not in force until somebody fills it in.
-            for line in crate::config::destination::TEMPLATE.lines() {
-                println!("{}{line}", if line.starts_with('#') { "" } else { "#" });
+            for template in [crate::config::destination::TEMPLATE, crate::config::event_sink::TEMPLATE] {
+                for line in template.lines() {
+                    println!("{}{line}", if line.starts_with('#') { "" } else { "#" });
+                }
+                println!();
             }
         }
         Action::Check { file } => {

@@ -9,6 +9,7 @@ pub(crate) mod outbox;
 pub(crate) mod reference;
 pub(crate) mod serve;
 pub(crate) mod store;
+pub(crate) mod tracker;
 
 use std::path::{Path, PathBuf};
 

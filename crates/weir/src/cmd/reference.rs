@@ -22,7 +22,8 @@ pub(crate) fn run(page: Page, mut command: clap::Command) -> Result<ExitCode> {
         }
         Page::Configuration => {
             let destination = crate::config::destination::TEMPLATE.replace("[[destination]]", "[destination]");
-            configuration(&format!("{}\n{destination}", crate::config::TEMPLATE))?
+            let event_sink = crate::config::event_sink::TEMPLATE.replace("[[event_sink]]", "[event_sink]");
+            configuration(&format!("{}\n{destination}\n{event_sink}", crate::config::TEMPLATE))?
         }
     };
     print!("{text}");

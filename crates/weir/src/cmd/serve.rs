@@ -3,6 +3,7 @@
 use crate::alerting::Alerting;
 use crate::config::Config;
 use crate::delivering::Delivering;
+use crate::publishing::Publishing;
 use crate::{control, tracking, wiring};
 use anyhow::{Context, Result, bail};
 use axum::Router;
@@ -32,10 +33,13 @@ pub(crate) fn run(config: &Config) -> Result<ExitCode> {
         let delivering = Delivering::default();
         let metrics =
             api::Metrics::default().with(web::ops::Metrics(delivering.desk.clone(), delivering.roster.clone()));
-        let metrics = Arc::new(metrics);
+        let board = egress::Board::default();
+        let metrics = Arc::new(metrics.with(egress::Metrics(board.clone())));
         let router = api::router(engine.clone(), api_config.clone(), metrics.clone());
         let sessions = tracking::open(config, &registry, &engine).await?;
         delivering.start(&config.destinations, &engine, &registry).await?;
+        let publishing = Publishing::start(&config.event_sinks, &engine, &board).await?;
+        let shutdown_timeout = api_config.shutdown_timeout;
         tokio::spawn(tracking::run(config.vaccines.clone(), registry.clone(), engine.clone(), sessions));
         tokio::spawn(alerting.run(delivering.roster.clone()));
         let data_dir = config.store.dir.clone();
@@ -52,7 +56,9 @@ pub(crate) fn run(config: &Config) -> Result<ExitCode> {
             delivering,
             config: api_config,
         };
-        service.serve(|| eprintln!("{ready}"), stop_signal()).await
+        let served = service.serve(|| eprintln!("{ready}"), stop_signal()).await;
+        publishing.stop(shutdown_timeout).await;
+        served
     })?;
     store.close();
     Ok(ExitCode::SUCCESS)
@@ -86,10 +92,12 @@ impl Service {
             self.engine.clone(),
             told.clone(),
         );
-        let pages = ops.merge(web::tracker::router(self.engine.clone(), self.registry, told.clone()));
+        let registry = self.registry;
+        let pages = ops.merge(web::tracker::router(self.engine.clone(), registry.clone(), told.clone()));
         let router = self.router.merge(api::guard(pages.clone(), &self.config));
+        let engine = self.engine.clone();
         let api = api::router(self.engine, local.clone(), self.metrics).merge(api::guard(pages, &local));
-        let commands = control::router(self.store, api);
+        let commands = control::router(self.store, engine, registry, api);
         let mut also_told = told.clone();
         let stopping = async {
             stop.await;

@@ -133,7 +133,7 @@ pub(crate) fn parse(name: &str, text: &str, tables: Vec<toml::Value>) -> Result<
 }
 
 /// Puts the values of `table` in place of the defaults; `(name, text)` are those of the file.
-fn overlay(file: (&str, &str), path: &str, defaults: &mut toml::Table, table: toml::Table) -> Result<()> {
+pub(super) fn overlay(file: (&str, &str), path: &str, defaults: &mut toml::Table, table: toml::Table) -> Result<()> {
     let (name, text) = file;
     for (key, value) in table {
         let Some(old) = defaults.get_mut(&key) else {

@@ -1,9 +1,11 @@
 //! One TOML file, overlaid by `WEIR__SECTION__KEY`.
 
 pub(crate) mod destination;
+pub(crate) mod event_sink;
 
 use anyhow::{Context, Result, bail};
 use destination::Destination;
+use event_sink::EventSink;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
@@ -22,6 +24,9 @@ pub(crate) struct Config {
     /// `[[destination]]`, as often as there are.
     #[serde(skip)]
     pub(crate) destinations: Vec<Destination>,
+    /// `[[event_sink]]`
+    #[serde(skip)]
+    pub(crate) event_sinks: Vec<EventSink>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -115,6 +120,11 @@ pub(crate) fn parse(name: &str, text: &str, environment: &[(String, String)]) ->
         Some(toml::Value::Array(tables)) => destination::parse(name, text, tables)?,
         Some(_) => bail!("{name}:{}: write [[destination]], there may be several", line_of(text, "destination")),
     };
+    let event_sinks = match file.remove("event_sink") {
+        None => Vec::new(),
+        Some(toml::Value::Array(tables)) => event_sink::parse(name, text, tables)?,
+        Some(_) => bail!("{name}:{}: write [[event_sink]], there may be several", line_of(text, "event_sink")),
+    };
     let in_file = file.get("log").is_some_and(|log| log.get("level").is_some());
     let is_level_given =
         in_file || environment.iter().any(|(variable, _)| variable.eq_ignore_ascii_case("WEIR__LOG__LEVEL"));
@@ -139,12 +149,14 @@ pub(crate) fn parse(name: &str, text: &str, environment: &[(String, String)]) ->
     }
     let mut config: Config = merged.try_into().context("configuration")?;
     config.destinations = destinations;
+    config.event_sinks = event_sinks;
     config.log.is_level_given = is_level_given;
     check(&config)?;
     Ok(config)
 }
 
-const TEMPLATE_SECTIONS: &[&str] = &["server", "store", "fhir", "vaccines", "alerts", "log", "destination"];
+const TEMPLATE_SECTIONS: &[&str] =
+    &["server", "store", "fhir", "vaccines", "alerts", "log", "destination", "event_sink"];
 
 fn line_of(text: &str, key: &str) -> usize {
     let at = |line: &str| line.trim_start().trim_start_matches('[').trim_start().starts_with(key);
@@ -199,6 +211,9 @@ fn check_level(directives: &str) -> Result<()> {
 fn check(config: &Config) -> Result<()> {
     config.validation()?;
     check_level(&config.log.level)?;
+    if !config.event_sinks.is_empty() && !cfg!(feature = "nats") {
+        bail!("event_sink: this weir was built without NATS\nhint: cargo build --release --features nats");
+    }
     if !matches!(config.log.format.as_str(), "text" | "json") {
         bail!("log.format must be text or json");
     }

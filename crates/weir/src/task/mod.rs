@@ -1,11 +1,14 @@
 //! What is done to a whole store: by the command itself, or by the server that holds the store open.
 
 pub(crate) mod export;
+pub(crate) mod tracker;
 
 use crate::client::Client;
 use crate::config::Config;
-use crate::{control, wiring};
+use crate::{control, tracking, wiring};
 use anyhow::{Context, Result, bail};
+use engine::Engine;
+use registry::Registry;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -16,6 +19,7 @@ use store::{Store, StoreError};
 pub(crate) enum Task {
     Backup { to: PathBuf },
     Export(export::Export),
+    Tracker(tracker::Tracker),
     Doctor { rebuild: bool, compact: bool },
 }
 
@@ -30,9 +34,18 @@ pub(crate) struct Done {
 }
 
 impl Task {
-    /// `online`: others read and write meanwhile.
-    pub(crate) fn run(&self, store: &Store, online: bool) -> Result<Done> {
+    /// `online`: others read and write meanwhile. `parts` answers what some tasks need beside the store.
+    pub(crate) fn run(
+        &self,
+        store: &Store,
+        parts: impl FnOnce() -> Result<(Engine, Registry)>,
+        online: bool,
+    ) -> Result<Done> {
         match self {
+            Task::Tracker(tracker) => {
+                let (engine, registry) = parts()?;
+                tracker.run(&engine, &registry)
+            }
             Task::Backup { to } => backup(store, to),
             Task::Export(export) => export.run(store),
             Task::Doctor { rebuild: true, .. } if online => {
@@ -46,7 +59,7 @@ impl Task {
     pub(crate) fn perform(&self, config: &Config, json: bool) -> Result<ExitCode> {
         let done = match wiring::store(config) {
             Ok(store) => {
-                let done = self.run(&store, false);
+                let done = self.run(&store, || parts(config, &store), false);
                 store.close();
                 done?
             }
@@ -68,6 +81,14 @@ impl Task {
         let answer = answer.context("the running server could not do it")?;
         serde_json::from_slice(&answer).context("the running server is another version of weir")
     }
+}
+
+/// The parts over a store that nobody else has open.
+fn parts(config: &Config, store: &Store) -> Result<(Engine, Registry)> {
+    let (engine, registry) = wiring::engine(config, store.clone())?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(tracking::open(config, &registry, &engine))?;
+    Ok((engine, registry))
 }
 
 fn backup(store: &Store, to: &Path) -> Result<Done> {

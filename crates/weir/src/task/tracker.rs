@@ -1,0 +1,64 @@
+//! The vaccine tracker as files: its events, and where everybody stands, with the counts to compare with.
+
+use super::Done;
+use anyhow::{Context, Result, anyhow};
+use egress::Files;
+use engine::{Engine, Session};
+use registry::{Export, Exported, Registry};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::path::PathBuf;
+use store::TenantId;
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Tracker {
+    /// A new or empty directory.
+    pub(crate) to: PathBuf,
+    pub(crate) tenant: String,
+    /// Only events after this number. The other tables are always whole.
+    pub(crate) since_no: u64,
+}
+
+impl Tracker {
+    pub(crate) fn run(&self, engine: &Engine, registry: &Registry) -> Result<Done> {
+        let files = Files::create(&self.to).with_context(|| format!("cannot write to {}", self.to.display()))?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(self.write(engine, registry, files))
+    }
+
+    async fn write(&self, engine: &Engine, registry: &Registry, mut files: Files) -> Result<Done> {
+        let session = Session { tenant: TenantId(self.tenant.clone()), ..crate::wiring::local_session("export") };
+        let export = registry.export(engine, &session, |row| put(&mut files, &row)).await;
+        let export = export.with_context(|| format!("tenant {}", self.tenant))?;
+        let feed = engine.feed(&session).await.map_err(|error| anyhow!("{error}"))?;
+        let topics = [registry::VACCINATION, registry::IDENTITY];
+        let event = |message: &egress::Message, day: &str| files.line("events", Some(day), &message.body);
+        egress::each_event(&feed, &self.tenant, &topics, self.since_no, export.last_event, event).await?;
+        files.document("_counters.json", &json!({ "as_of": export.as_of.to_string(), "tables": export.counters }))?;
+        files.document("_manifest.json", &self.manifest(&export, &files))?;
+        let written = files.finish().with_context(|| format!("cannot write to {}", self.to.display()))?;
+        let lines = written.rows.iter().map(|(table, rows)| format!("{rows:>10} {table}"));
+        let last = format!("{} files in {}, up to event {}", written.files, self.to.display(), export.last_event);
+        Ok(Done {
+            json: vec![json!({ "rows": written.rows, "files": written.files, "last_event": export.last_event })],
+            lines: lines.chain([last]).collect(),
+            success: true,
+        })
+    }
+
+    fn manifest(&self, export: &Export, files: &Files) -> serde_json::Value {
+        json!({
+            "weir": env!("CARGO_PKG_VERSION"), "format": "ndjson.gz", "tenant": self.tenant,
+            "as_of": export.as_of.to_string(), "since_event": self.since_no, "last_event": export.last_event,
+            "rows": files.written().rows, "definitions": export.definitions,
+        })
+    }
+}
+
+fn put(files: &mut Files, row: &Exported<'_>) -> std::io::Result<()> {
+    match row {
+        Exported::Person(person) => files.row("persons", None, person),
+        Exported::Standing(standing) => files.row("standings", None, standing),
+        Exported::Dose(dose) => files.row("doses", Some(&dose.given_on), dose),
+    }
+}
