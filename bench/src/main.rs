@@ -1,6 +1,6 @@
 //! `cargo xtask bench NAME`: drives a released `weir` over HTTP from the same machine and compares what it reaches with its targets.
 //!
-//! One file per benchmark: `crud`, `read`, `create`, `outbox`, `load`, `search`, `idle`, `destinations`, `backlog`, `identity`, `vaccines`. The rest is what they
+//! One file per benchmark: `crud`, `read`, `create`, `outbox`, `load`, `search`, `idle`, `destinations`, `backlog`, `identity`, `vaccines`, `tracker`. The rest is what they
 //! share: `http` and `drive` make the requests, `server` runs the binary, `synthea` and `stores` make the data, `latency` and `report` turn samples into a table.
 
 mod backlog;
@@ -28,6 +28,7 @@ mod server;
 mod sink;
 mod stores;
 mod synthea;
+mod tracker;
 mod vaccines;
 
 use anyhow::Result;
@@ -78,6 +79,7 @@ fn run(options: &Options) -> Result<bool> {
             "backlog" => backlog::run(options, &mut stores, &mut report)?,
             "identity" => identity::run(options, &mut report)?,
             "vaccines" => vaccines::run(options, &mut report)?,
+            "tracker" => tracker::run(options, &mut stores, &mut report)?,
             "search" => search::run(options, &mut stores, &mut report)?,
             _ => idle::run(options, &mut stores, &mut report)?,
         }

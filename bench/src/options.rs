@@ -8,13 +8,15 @@ pub(crate) const USAGE: &str = "\
 cargo xtask bench NAME.. [options]
 
   NAME               crud, read, create, outbox, load, search, idle, destinations, backlog,
-                     identity, vaccines, or all
+                     identity, vaccines, tracker, or all
   --quick            about two seconds each on small data: proves that the drivers work, measures nothing
   --json             the report as JSON
   --seconds N        how long each measurement lasts (10)
   --connections N    connections of the search mix (32)
   --copies N         copies of the data in the large store (11: 430,496 resources)
   --intents N        changes of the backlog (10,000,000: 6 GB of disk and some minutes)
+  --persons N        records of persons for tracker (100,000)
+  --vaccinations N   of the tracker's burst (50,000)
   --csv FILE         records of persons for identity, labelled like vaxid_5k.csv or FEBRL (both of the shared data); may be
                      given several times for one set
   --no-households    in that set nobody shares an address with relatives
@@ -24,8 +26,20 @@ cargo xtask bench NAME.. [options]
 Settings of the server can be given in the environment: WEIR__FHIR__VALIDATION=structure";
 
 /// Every benchmark, in the order in which `all` runs them.
-const NAMES: [&str; 11] =
-    ["crud", "read", "create", "outbox", "load", "search", "idle", "destinations", "backlog", "identity", "vaccines"];
+const NAMES: [&str; 12] = [
+    "crud",
+    "read",
+    "create",
+    "outbox",
+    "load",
+    "search",
+    "idle",
+    "destinations",
+    "backlog",
+    "identity",
+    "vaccines",
+    "tracker",
+];
 
 #[derive(Debug)]
 pub(crate) struct Options {
@@ -40,6 +54,10 @@ pub(crate) struct Options {
     pub(crate) copies: u32,
     /// Changes of the backlog.
     pub(crate) intents: u64,
+    /// Records of persons of the tracker.
+    pub(crate) persons: usize,
+    /// Vaccinations of its burst.
+    pub(crate) vaccinations: usize,
     /// Files with labelled records of persons, one set; without them, the sets of the shared data.
     pub(crate) csv: Vec<PathBuf>,
     /// Whether people of that set share households.
@@ -61,6 +79,8 @@ impl Options {
             connections: 32,
             copies: 11,
             intents: 10_000_000,
+            persons: 100_000,
+            vaccinations: 50_000,
             csv: Vec::new(),
             households: true,
             dir: std::env::temp_dir(),
@@ -69,6 +89,7 @@ impl Options {
         };
         if options.quick {
             (options.time, options.copies, options.intents) = (Duration::from_secs(1), 3, 20_000);
+            (options.persons, options.vaccinations) = (1_000, 1_000);
         }
         let mut rest = arguments.iter();
         while let Some(argument) = rest.next() {
@@ -88,6 +109,8 @@ impl Options {
             "--connections" => self.connections = number(value()?)? as usize,
             "--copies" => self.copies = number(value()?)?,
             "--intents" => self.intents = number(value()?)?.max(1_000).into(),
+            "--persons" => self.persons = number(value()?)? as usize,
+            "--vaccinations" => self.vaccinations = number(value()?)? as usize,
             "--csv" => self.csv.push(value()?.into()),
             "--no-households" => self.households = false,
             "--dir" => self.dir = value()?.into(),

@@ -5,6 +5,7 @@
 use crate::random::Random;
 use anyhow::{Context, Result};
 use identity::{Encoded, Keys, Person};
+use serde_json::{Value, json};
 use std::collections::HashMap;
 
 /// A set laid out like vaxid_5k.csv.
@@ -31,6 +32,34 @@ pub(crate) struct Row {
 }
 
 impl Row {
+    /// As the tracker's REST takes a person.
+    pub(crate) fn phi(&self) -> Value {
+        let mut phi = json!({
+            "given": self.first, "family": self.last, "birthDate": self.birth_date, "sex": self.sex(), "phone": self.phone,
+            "address": { "line": self.street, "city": self.city, "postalCode": self.zip },
+        });
+        prune(&mut phi);
+        phi
+    }
+
+    /// As a FHIR Patient.
+    pub(crate) fn patient(&self) -> Value {
+        let mut patient = json!({
+            "resourceType": "Patient", "name": [{ "given": [self.first], "family": self.last }],
+            "birthDate": self.birth_date, "gender": self.sex(), "telecom": [{ "system": "phone", "value": self.phone }],
+            "address": [{ "line": [self.street], "city": self.city, "postalCode": self.zip }],
+        });
+        prune(&mut patient);
+        patient
+    }
+
+    fn sex(&self) -> &'static str {
+        match self.sex.as_str() {
+            "m" | "M" => "male",
+            "f" | "F" => "female",
+            _ => "unknown",
+        }
+    }
     pub(crate) fn encode(&self, keys: &Keys) -> Encoded {
         let phones = [self.phone.as_str()];
         let person = Person {
@@ -45,6 +74,30 @@ impl Row {
             ..Person::default()
         };
         identity::encode(keys, &person)
+    }
+}
+
+/// Takes out what is not known: FHIR has no empty values.
+fn prune(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            members.values_mut().for_each(prune);
+            members.retain(|_, value| !is_empty(value));
+        }
+        Value::Array(items) => {
+            items.iter_mut().for_each(prune);
+            items.retain(|value| !is_empty(value));
+        }
+        _ => {}
+    }
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(members) => members.is_empty() || (members.len() == 1 && members.contains_key("system")),
+        _ => false,
     }
 }
 

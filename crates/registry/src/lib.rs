@@ -103,6 +103,11 @@ impl Registry {
     }
 }
 
+/// Where days begin when nothing is said.
+pub fn utc() -> TimeZone {
+    TimeZone::UTC
+}
+
 /// What is kept cannot be read: the operator's matter.
 pub(crate) fn broken(what: &str, error: &dyn std::fmt::Display) -> Error {
     tracing::error!(what, error = %error, "the registry's own data is damaged");

@@ -35,7 +35,7 @@ impl Registry {
         let live = tenancy.live.read();
         let size = live.index.len();
         // By no id: it is nobody's record yet.
-        let candidates = live.candidates("", &encoded).into_iter();
+        let candidates = live.candidates("", &encoded, 0).into_iter();
         let matches = candidates.map(|(candidate, name, known)| Match {
             record: name.to_owned(),
             person: known.person,
@@ -54,12 +54,10 @@ impl Registry {
         let encoded = Demographics::of(patient).encode(&tenancy.keys);
         let live = tenancy.live.read();
         let best = live
-            .candidates("", &encoded)
+            .candidates("", &encoded, 0)
             .into_iter()
             .find(|(candidate, ..)| live.bands.decide(&candidate.score, live.index.len()) == Decision::Auto);
-        // A record that is still on its way has no person yet that could be asked.
-        let committed = best.filter(|(_, _, known)| live.persons.contains_key(&known.person));
-        Ok(committed.map(|(_, name, known)| (name.to_owned(), known.person)))
+        Ok(best.map(|(_, name, known)| (name.to_owned(), known.person)))
     }
 }
 

@@ -363,8 +363,14 @@ pub(crate) struct Learned {
 }
 
 impl Learned {
-    pub(crate) fn apply(self, tenancy: &Tenancy, encoded: Vec<(String, Encoded)>) {
+    /// `inserted`: records that were on the way.
+    pub(crate) fn apply(self, tenancy: &Tenancy, encoded: Vec<(String, Encoded)>, inserted: &[String]) {
         let live = &mut *tenancy.live.write();
+        for id in inserted {
+            if let Some(known) = live.records.get_mut(id.as_str()) {
+                known.ticket = 0;
+            }
+        }
         for (id, encoded) in encoded {
             relearn(live, &id, encoded);
         }
@@ -414,7 +420,7 @@ pub(crate) struct Own {
 impl Ticket for Own {
     fn committed(self: Box<Self>, _: &Committed) {
         let Own { tenancy, learned, held } = *self;
-        learned.apply(&tenancy, Vec::new());
+        learned.apply(&tenancy, Vec::new(), &[]);
         drop(held);
     }
 }
@@ -434,10 +440,10 @@ impl Applied {
 
 impl Ticket for Applied {
     fn committed(mut self: Box<Self>, _: &Committed) {
-        self.pending.done();
+        let inserted = self.pending.done();
         let tenancy = self.pending.tenancy().clone();
         let Applied { learned, pending, encoded } = *self;
-        learned.apply(&tenancy, encoded);
+        learned.apply(&tenancy, encoded, &inserted);
         drop(pending);
     }
 }

@@ -77,12 +77,9 @@ impl Pending {
             held: Held::new(),
             is_done: false,
         };
-        if changes.iter().any(|change| matches!(change, Change::Patient { .. })) {
-            let mut live = tenancy.live.write();
-            for change in changes {
-                if let Change::Patient { id, new } = change {
-                    pending.place_one(&mut live, id, new.as_deref(), &mut new_person);
-                }
+        for change in changes {
+            if let Change::Patient { id, new } = change {
+                pending.place_one(id, new.as_deref(), &mut new_person);
             }
         }
         let live = tenancy.live.read();
@@ -104,28 +101,38 @@ impl Pending {
         placed.map_or_else(|| live.records.get(id).map(|known| known.person), |placed| placed.to)
     }
 
-    fn place_one(
-        &mut self,
-        live: &mut Live,
-        id: &str,
-        new: Option<&Patient<'_>>,
-        new_person: &mut impl FnMut() -> PersonId,
-    ) {
-        let known = live.records.get(id).copied();
+    /// A new record is noted first and matched then, while others read: matching takes longer than noting.
+    fn place_one(&mut self, id: &str, new: Option<&Patient<'_>>, new_person: &mut impl FnMut() -> PersonId) {
+        let tenancy = self.tenancy.clone();
+        let (known, ticket, own) = {
+            let live = &mut *tenancy.live.write();
+            let known = live.records.get(id).copied();
+            match (known, new) {
+                (None, Some(patient)) => {
+                    let own = new_person();
+                    (None, live.insert_pending(id, own, patient.encoded.clone()), Some(own))
+                }
+                _ => (known, 0, None),
+            }
+        };
         let placed = match (known, new) {
             (None, None) => return,
             (Some(known), None) => Placed { to: None, ..staying(id, known) },
-            (Some(known), Some(patient)) => again(live, id, known, patient),
+            (Some(known), Some(patient)) => again(&tenancy.live.read(), id, known, patient),
             (None, Some(patient)) => {
-                let mut placed = fresh(live, id, patient);
-                let person = placed.to.unwrap_or_else(|| {
-                    let person = new_person();
-                    self.made.push(person);
-                    person
-                });
-                placed.to = Some(person);
-                live.insert(id, person, placed.link, patient.encoded.clone());
                 self.inserted.push(id.to_owned());
+                let mut placed = fresh(&tenancy.live.read(), id, patient, ticket);
+                match placed.to {
+                    None => {
+                        placed.to = own;
+                        self.made.extend(own);
+                    }
+                    Some(person) => {
+                        if let Some(known) = tenancy.live.write().records.get_mut(id) {
+                            (known.person, known.link) = (person, placed.link);
+                        }
+                    }
+                }
                 placed
             }
         };
@@ -172,9 +179,10 @@ impl Pending {
         self.inserted.iter().any(|inserted| inserted == id)
     }
 
-    /// Keeps what was noted.
-    pub(super) fn done(&mut self) {
+    /// Keeps what was noted; answers the records that are committed now.
+    pub(super) fn done(&mut self) -> Vec<String> {
         self.is_done = true;
+        std::mem::take(&mut self.inserted)
     }
 }
 
@@ -192,8 +200,8 @@ fn staying(id: &str, known: Known) -> Placed {
 }
 
 /// A record that was not there.
-fn fresh(live: &Live, id: &str, patient: &Patient<'_>) -> Placed {
-    let chosen = choose(live, id, patient, None);
+fn fresh(live: &Live, id: &str, patient: &Patient<'_>, ticket: u64) -> Placed {
+    let chosen = choose(live, id, patient, None, ticket);
     Placed {
         id: id.to_owned(),
         from: None,
@@ -214,7 +222,7 @@ fn again(live: &Live, id: &str, known: Known, patient: &Patient<'_>) -> Placed {
     }
     let mut placed = Placed { encoding_changed: true, ..staying(id, known) };
     let others: Vec<&str> = live.records_of(known.person).into_iter().filter(|other| *other != id).collect();
-    let chosen = choose(live, id, patient, Some(known.person));
+    let chosen = choose(live, id, patient, Some(known.person), 0);
     placed.reviews = chosen.reviews;
     if others.is_empty() {
         if known.link != Link::Manual && chosen.person.is_some() {
@@ -250,10 +258,10 @@ struct Chosen {
 }
 
 /// The best person whose records all take the new one, and the pairs that remain to be decided.
-fn choose(live: &Live, id: &str, patient: &Patient<'_>, own: Option<PersonId>) -> Chosen {
+fn choose(live: &Live, id: &str, patient: &Patient<'_>, own: Option<PersonId>, ticket: u64) -> Chosen {
     let mut chosen = Chosen::default();
     let mut seen = Vec::new();
-    for (candidate, name, known) in live.candidates(id, &patient.encoded) {
+    for (candidate, name, known) in live.candidates(id, &patient.encoded, ticket) {
         if Some(known.person) == own || seen.contains(&known.person) {
             continue;
         }
