@@ -3,7 +3,7 @@
 use engine::Resource;
 use fhir::defs::{TypeId, r4};
 use fhir::fhirpath::{Element, Environment, Expression, Item};
-use fhir::index::{GOLDEN, is_golden};
+use fhir::index::is_golden_body;
 use fhir::json::{Document, Limits};
 use store::Op;
 
@@ -40,7 +40,8 @@ impl Rules {
         if resource.op == Op::Delete {
             return rules.next().map(|rule| rule.priority);
         }
-        if is_golden_record(resource) {
+        // What weir writes about a person beside the records: the destination has those.
+        if is_golden_body(&resource.json) {
             return None;
         }
         let mut parsed = None;
@@ -54,13 +55,6 @@ impl Rules {
     }
 }
 
-/// What weir writes about a person beside the records: the destination has those.
-fn is_golden_record(resource: &Resource) -> bool {
-    let mentions = resource.json.windows(GOLDEN.1.len()).any(|window| window == GOLDEN.1.as_bytes());
-    let limits = Limits { bytes_max: usize::MAX, ..Limits::default() };
-    mentions && Document::parse(&resource.json, &limits).is_ok_and(|document| is_golden(document.root()))
-}
-
 /// An expression that fails is not true.
 fn is_true(filter: &Expression, document: &Document, now_us: i64) -> bool {
     let environment = Environment::new(r4(), document.root(), now_us);
@@ -71,6 +65,7 @@ fn is_true(filter: &Expression, document: &Document, now_us: i64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use fhir::index::GOLDEN;
 
     fn resource(json: &str) -> Resource {
         let document = Document::parse(json.as_bytes(), &Limits::default()).unwrap();

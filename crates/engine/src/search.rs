@@ -3,6 +3,7 @@
 use crate::audit::Access;
 use crate::{Engine, Error, Page, Resource, Search, Session, subset, trail};
 use fhir::defs::{self, TypeId};
+use fhir::index::GOLDEN;
 use fhir::query::{self, Context, Filter, Handling, Query, Summary, SystemTest, Test, Total};
 use store::{SearchRequest, Tenant};
 
@@ -21,7 +22,8 @@ impl Engine {
     async fn search_in(&self, session: &Session, tenant: &Tenant, search: &Search<'_>) -> Result<Page, Error> {
         let expanded = self.expanded(session, search.pairs);
         let search = &Search { pairs: expanded.as_deref().unwrap_or(search.pairs), ..search.clone() };
-        let query = self.parse_query(session, search)?;
+        let mut query = self.parse_query(session, search)?;
+        self.hide_golden(session, search, &mut query)?;
         if let Some(trail) = trail::asked(search)? {
             return self.search_trail(session, tenant, search, query, &trail).await;
         }
@@ -38,6 +40,23 @@ impl Engine {
             };
             pairs.iter().map(expand).collect()
         })
+    }
+
+    /// Golden records stand beside the records of a person: whoever lists or counts Patients means the records, unless the
+    /// query asks for what only golden ones have.
+    fn hide_golden(&self, session: &Session, search: &Search<'_>, query: &mut Query) -> Result<(), Error> {
+        let is_patient = search.ty.is_some_and(|ty| defs::r4().ty(ty).name == "Patient");
+        let asked = |name: &str| ["_id", "_tag", "link"].contains(&name.split(':').next().unwrap_or_default());
+        if self.deriver.is_none() || !is_patient || search.pairs.iter().any(|(name, _)| asked(name)) {
+            return Ok(());
+        }
+        let pairs = [("_tag:not".to_owned(), format!("{}|{}", GOLDEN.0, GOLDEN.1))];
+        let others = self.parse_query(session, &Search { pairs: &pairs, compartment: None, ..search.clone() })?.filter;
+        query.filter = match std::mem::replace(&mut query.filter, Filter::All) {
+            Filter::All => others,
+            filter => Filter::And(vec![filter, others]),
+        };
+        Ok(())
     }
 
     fn every_record(&self, session: &Session, value: &str) -> String {

@@ -3,8 +3,7 @@
 use crate::tenancy::Tenancy;
 use crate::{Definitions, Registry, day};
 use engine::{Deriver, Engine, Error, Feed, Keep, Session};
-use fhir::index::is_golden;
-use fhir::json::{Document, Limits};
+use fhir::index::is_golden_body;
 use std::sync::Arc;
 use store::{Op, Splice, StateChange, Write};
 
@@ -89,10 +88,13 @@ fn built(at: &str, fingerprint: &str) -> StateChange {
 
 /// A resource as the commit had it that wrote it; golden records are not written by anybody.
 fn as_write(ty: fhir::defs::TypeId, id: String, body: Vec<u8>) -> Option<Write> {
-    let limits = Limits { bytes_max: usize::MAX, ..Limits::default() };
-    let document = Document::parse(&body, &limits).ok()?;
-    if is_golden(document.root()) {
-        return None;
-    }
-    Some(Write { ty, id, op: Op::Create, expected: 0, body, splice: Splice::None, entries: Vec::new() })
+    (!is_golden_body(&body)).then(|| Write {
+        ty,
+        id,
+        op: Op::Create,
+        expected: 0,
+        body,
+        splice: Splice::None,
+        entries: Vec::new(),
+    })
 }

@@ -118,6 +118,11 @@ fn found(client: &mut Client, marker: &str) -> BTreeSet<String> {
 /// The id of a resource that is whole: equal to what its own marker makes.
 fn checked(resource: &Value) -> String {
     let id = resource["id"].as_str().expect("an id").to_owned();
+    // The three of a transaction are one person, whom weir writes a golden record for.
+    if resource["meta"]["tag"][0]["code"] == "golden-record" {
+        assert!(resource["link"].as_array().is_some_and(|links| links.len() > 1), "a golden record links records");
+        return id;
+    }
     let marker = resource["identifier"][0]["value"].as_str().expect("a marker");
     let mut bare = resource.clone();
     bare.as_object_mut().expect("an object").remove("meta");

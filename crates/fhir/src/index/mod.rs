@@ -10,7 +10,7 @@ pub(crate) use unit::UCUM;
 pub use unit::canonical;
 
 use crate::defs::{Definitions, ParamId, TypeId};
-use crate::json::Node;
+use crate::json::{Document, Limits, Node};
 use unicode_normalization::UnicodeNormalization;
 
 /// One value under one search parameter.
@@ -117,6 +117,13 @@ pub fn is_golden(resource: Node<'_>) -> bool {
     let tags = resource.path(&["meta", "tag"]).into_iter().flat_map(|tags| tags.items());
     tags.into_iter()
         .any(|tag| tag.str("code").as_deref() == Some(GOLDEN.1) && tag.str("system").as_deref() == Some(GOLDEN.0))
+}
+
+/// [`is_golden`] of a body that is not parsed yet.
+pub fn is_golden_body(body: &[u8]) -> bool {
+    let mentions = std::str::from_utf8(body).is_ok_and(|body| body.contains(GOLDEN.1));
+    let limits = Limits { bytes_max: usize::MAX, ..Limits::default() };
+    mentions && Document::parse(body, &limits).is_ok_and(|document| is_golden(document.root()))
 }
 
 /// All values of one parameter, sorted and without duplicates: for sorting and for `_include`.

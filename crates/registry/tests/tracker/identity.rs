@@ -33,6 +33,7 @@ async fn a_golden_record_is_found_once_and_by_its_links_only() {
     stand.create("Patient", &patient(ADA_MISSPELT)).await;
     for (name, value, found) in [
         ("birthdate", ADA.birth.to_owned(), 2),
+        ("_count", "10".to_owned(), 2),
         ("link", format!("Patient/{one}"), 1),
         ("_tag", format!("{}|{}", GOLDEN.0, GOLDEN.1), 1),
         ("_id:mdm", one, 2),
