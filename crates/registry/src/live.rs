@@ -18,8 +18,8 @@ pub(crate) struct Known {
     pub(crate) number: u32,
     pub(crate) person: PersonId,
     pub(crate) link: Link,
-    /// Its place among records that are not committed yet; 0 when it is.
-    pub(crate) ticket: u64,
+    /// Its commit is on the way.
+    pub(crate) is_pending: bool,
 }
 
 /// What lists and counts need of a person without reading the row.
@@ -79,7 +79,6 @@ pub(crate) struct Live {
     /// Persons by the day on which their summary must be made anew.
     pub(crate) due: BTreeMap<Date, HashSet<PersonId>>,
     pub(crate) tally: Tally,
-    tickets: u64,
     programmes: Vec<Box<str>>,
     regions: HashSet<Arc<str>>,
     /// Pairs of Patient ids that somebody said are not the same person, the smaller id first.
@@ -105,20 +104,18 @@ pub(crate) fn pair<'a>(one: &'a str, other: &'a str) -> (&'a str, &'a str) {
 
 impl Live {
     pub(crate) fn insert(&mut self, id: &str, person: PersonId, link: Link, encoded: Encoded) {
-        self.put(id, person, link, encoded, 0);
+        self.put(id, person, link, encoded, false);
     }
 
-    fn put(&mut self, id: &str, person: PersonId, link: Link, encoded: Encoded, ticket: u64) {
+    fn put(&mut self, id: &str, person: PersonId, link: Link, encoded: Encoded, is_pending: bool) {
         let number = self.index.insert(encoded);
         self.names.insert(number, id.into());
-        self.records.insert(id.into(), Known { number, person, link, ticket });
+        self.records.insert(id.into(), Known { number, person, link, is_pending });
     }
 
-    /// A record whose commit is on the way; answers its ticket.
-    pub(crate) fn insert_pending(&mut self, id: &str, person: PersonId, encoded: Encoded) -> u64 {
-        self.tickets += 1;
-        self.put(id, person, Link::Own, encoded, self.tickets);
-        self.tickets
+    /// A record whose commit is on the way.
+    pub(crate) fn insert_pending(&mut self, id: &str, person: PersonId, link: Link, encoded: Encoded) {
+        self.put(id, person, link, encoded, true);
     }
 
     pub(crate) fn remove(&mut self, id: &str) {
@@ -128,16 +125,14 @@ impl Live {
         }
     }
 
-    /// Candidates for a record, best first, without itself and those it is kept apart from. Of those that are on the way only
-    /// the ones before `ticket`: of two that come at the same time, one must be the first.
-    pub(crate) fn candidates(&self, id: &str, encoded: &Encoded, ticket: u64) -> Vec<(Candidate, &str, Known)> {
+    /// Candidates for a record, best first, without itself and those it is kept apart from.
+    pub(crate) fn candidates(&self, id: &str, encoded: &Encoded) -> Vec<(Candidate, &str, Known)> {
         let found = self.index.matches(&self.weights, &self.bands, encoded).into_iter();
         let named = found.filter_map(|candidate| {
             let name = self.names.get(&candidate.record)?;
             Some((candidate, name.as_ref(), *self.records.get(name)?))
         });
-        let known = |known: &Known| known.ticket == 0 || known.ticket < ticket;
-        named.filter(|(_, name, other)| *name != id && known(other) && !self.is_apart(id, name)).collect()
+        named.filter(|(_, name, _)| *name != id && !self.is_apart(id, name)).collect()
     }
 
     pub(crate) fn is_apart(&self, one: &str, other: &str) -> bool {

@@ -35,7 +35,7 @@ impl Registry {
         let live = tenancy.live.read();
         let size = live.index.len();
         // By no id: it is nobody's record yet.
-        let candidates = live.candidates("", &encoded, 0).into_iter();
+        let candidates = live.candidates("", &encoded).into_iter().filter(|(_, _, known)| !known.is_pending);
         let matches = candidates.map(|(candidate, name, known)| Match {
             record: name.to_owned(),
             person: known.person,
@@ -54,8 +54,10 @@ impl Registry {
         let encoded = Demographics::of(patient).encode(&tenancy.keys);
         let live = tenancy.live.read();
         let best = live
-            .candidates("", &encoded, 0)
+            .candidates("", &encoded)
             .into_iter()
+            // Nobody can refer to a record whose commit may fail.
+            .filter(|(_, _, known)| !known.is_pending)
             .find(|(candidate, ..)| live.bands.decide(&candidate.score, live.index.len()) == Decision::Auto);
         Ok(best.map(|(_, name, known)| (name.to_owned(), known.person)))
     }

@@ -7,7 +7,7 @@ use crate::tally::Tally;
 use crate::{Registry, day};
 use engine::{Error, Feed, Keep};
 use identity::{Encoded, Keys};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use seal::DataKey;
 use store::StateChange;
 use tokio::sync::watch;
@@ -27,6 +27,8 @@ const STEP: usize = 1_000;
 pub(crate) struct Tenancy {
     pub(crate) keys: Keys,
     pub(crate) locks: Locks,
+    /// Held while a record is matched and noted.
+    pub(crate) placing: Mutex<()>,
     pub(crate) live: RwLock<Live>,
     /// Counts the commits that changed something: who shows numbers follows it.
     pub(crate) changes: watch::Sender<u64>,
@@ -100,7 +102,13 @@ impl Tenancy {
             })
             .await?;
         }
-        Ok(Tenancy { keys, locks: Locks::default(), live: RwLock::new(live), changes: watch::Sender::new(0) })
+        Ok(Tenancy {
+            keys,
+            locks: Locks::default(),
+            placing: Mutex::default(),
+            live: RwLock::new(live),
+            changes: watch::Sender::new(0),
+        })
     }
 }
 

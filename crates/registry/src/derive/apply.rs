@@ -368,7 +368,7 @@ impl Learned {
         let live = &mut *tenancy.live.write();
         for id in inserted {
             if let Some(known) = live.records.get_mut(id.as_str()) {
-                known.ticket = 0;
+                known.is_pending = false;
             }
         }
         for (id, encoded) in encoded {

@@ -101,38 +101,27 @@ impl Pending {
         placed.map_or_else(|| live.records.get(id).map(|known| known.person), |placed| placed.to)
     }
 
-    /// A new record is noted first and matched then, while others read: matching takes longer than noting.
     fn place_one(&mut self, id: &str, new: Option<&Patient<'_>>, new_person: &mut impl FnMut() -> PersonId) {
+        // One after the other: of two that come at the same time, the second must find the first. Others read meanwhile.
         let tenancy = self.tenancy.clone();
-        let (known, ticket, own) = {
-            let live = &mut *tenancy.live.write();
-            let known = live.records.get(id).copied();
-            match (known, new) {
-                (None, Some(patient)) => {
-                    let own = new_person();
-                    (None, live.insert_pending(id, own, patient.encoded.clone()), Some(own))
-                }
-                _ => (known, 0, None),
-            }
-        };
+        let _placing = tenancy.placing.lock();
+        let live = tenancy.live.read();
+        let known = live.records.get(id).copied();
         let placed = match (known, new) {
             (None, None) => return,
             (Some(known), None) => Placed { to: None, ..staying(id, known) },
-            (Some(known), Some(patient)) => again(&tenancy.live.read(), id, known, patient),
+            (Some(known), Some(patient)) => again(&live, id, known, patient),
             (None, Some(patient)) => {
+                let mut placed = fresh(&live, id, patient);
+                drop(live);
+                let person = placed.to.unwrap_or_else(|| {
+                    let person = new_person();
+                    self.made.push(person);
+                    person
+                });
+                placed.to = Some(person);
+                tenancy.live.write().insert_pending(id, person, placed.link, patient.encoded.clone());
                 self.inserted.push(id.to_owned());
-                let mut placed = fresh(&tenancy.live.read(), id, patient, ticket);
-                match placed.to {
-                    None => {
-                        placed.to = own;
-                        self.made.extend(own);
-                    }
-                    Some(person) => {
-                        if let Some(known) = tenancy.live.write().records.get_mut(id) {
-                            (known.person, known.link) = (person, placed.link);
-                        }
-                    }
-                }
                 placed
             }
         };
@@ -200,8 +189,8 @@ fn staying(id: &str, known: Known) -> Placed {
 }
 
 /// A record that was not there.
-fn fresh(live: &Live, id: &str, patient: &Patient<'_>, ticket: u64) -> Placed {
-    let chosen = choose(live, id, patient, None, ticket);
+fn fresh(live: &Live, id: &str, patient: &Patient<'_>) -> Placed {
+    let chosen = choose(live, id, patient, None);
     Placed {
         id: id.to_owned(),
         from: None,
@@ -222,7 +211,7 @@ fn again(live: &Live, id: &str, known: Known, patient: &Patient<'_>) -> Placed {
     }
     let mut placed = Placed { encoding_changed: true, ..staying(id, known) };
     let others: Vec<&str> = live.records_of(known.person).into_iter().filter(|other| *other != id).collect();
-    let chosen = choose(live, id, patient, Some(known.person), 0);
+    let chosen = choose(live, id, patient, Some(known.person));
     placed.reviews = chosen.reviews;
     if others.is_empty() {
         if known.link != Link::Manual && chosen.person.is_some() {
@@ -258,10 +247,10 @@ struct Chosen {
 }
 
 /// The best person whose records all take the new one, and the pairs that remain to be decided.
-fn choose(live: &Live, id: &str, patient: &Patient<'_>, own: Option<PersonId>, ticket: u64) -> Chosen {
+fn choose(live: &Live, id: &str, patient: &Patient<'_>, own: Option<PersonId>) -> Chosen {
     let mut chosen = Chosen::default();
     let mut seen = Vec::new();
-    for (candidate, name, known) in live.candidates(id, &patient.encoded, ticket) {
+    for (candidate, name, known) in live.candidates(id, &patient.encoded) {
         if Some(known.person) == own || seen.contains(&known.person) {
             continue;
         }
