@@ -114,6 +114,10 @@ fn operations(json: &mut Writer, name: &str) {
         all.push(("everything", format!("{name}-everything")));
     }
     json.member("operation").array();
+    if name == "Patient" {
+        json.object().member("name").string("match");
+        json.member("definition").string("http://hl7.org/fhir/OperationDefinition/Patient-match").end_object();
+    }
     for (operation, definition) in all {
         json.object().member("name").string(operation);
         json.member("definition").string(&format!("http://hl7.org/fhir/OperationDefinition/{definition}")).end_object();

@@ -33,6 +33,10 @@ impl Failure {
         self.with(header::RETRY_AFTER, &seconds.to_string())
     }
 
+    pub(crate) fn status(&self) -> StatusCode {
+        self.0.status
+    }
+
     pub(crate) fn into_answer(self) -> Answer {
         *self.0
     }

@@ -1,6 +1,8 @@
 //! The pieces of a request and of an answer that the handlers share.
 
 use crate::body::Held;
+use crate::serve::Stopping;
+use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use engine::Session;
 
@@ -14,6 +16,8 @@ pub(crate) struct Request {
     pub(crate) pairs: Vec<(String, String)>,
     pub(crate) body: Held,
     pub(crate) is_post: bool,
+    /// Says when the server stops; absent where nobody serves.
+    pub(crate) stopping: Option<Stopping>,
 }
 
 impl Request {
@@ -22,17 +26,23 @@ impl Request {
     }
 }
 
-/// An answer before compression. The body is JSON unless it is empty.
+/// An answer before compression. The body is JSON unless it is empty or a Content-Type says otherwise.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Vec<u8>,
+    /// Instead of `body`: what is sent as it comes.
+    pub(crate) stream: Option<Body>,
 }
 
 impl Answer {
     pub(crate) fn json(status: StatusCode, body: Vec<u8>) -> Answer {
-        Answer { status, headers: HeaderMap::new(), body }
+        Answer { status, headers: HeaderMap::new(), body, stream: None }
+    }
+
+    pub(crate) fn stream(status: StatusCode, stream: Body) -> Answer {
+        Answer { stream: Some(stream), ..Answer::empty(status) }
     }
 
     pub(crate) fn empty(status: StatusCode) -> Answer {

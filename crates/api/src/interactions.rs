@@ -1,6 +1,5 @@
 //! Each interaction: from the request's parts to a call of the engine and its answer.
 
-use crate::capability;
 use crate::error::Failure;
 use crate::http::{Answer, Request};
 use crate::negotiate::{Sent, content_type, expect_json};
@@ -8,6 +7,8 @@ use crate::query;
 use crate::respond;
 use crate::route::Interaction;
 use crate::searchset::{self, Origin};
+use crate::tracker::{Buckets, Tracker};
+use crate::{capability, immunization};
 use axum::http::{StatusCode, header};
 use engine::{Engine, History, MetaChange, PAGE, PROFILES_UNCHECKED, Page, Patch, Precondition, Search};
 use fhir::defs::TypeId;
@@ -19,12 +20,14 @@ use store::HistoryScope;
 const OF_HTTP: [&str; 3] = ["_format", "_pretty", PAGE];
 
 pub(crate) async fn run(
-    engine: &Engine,
+    tracker: &Tracker,
+    buckets: &Buckets,
     request: &Request,
     interaction: Interaction,
     path: &str,
 ) -> Result<Answer, Failure> {
     use Interaction::*;
+    let engine = &tracker.engine;
     match interaction {
         Capabilities => Ok(Answer::json(StatusCode::OK, capability::statement(&request.session.base))),
         SearchSystem => search(engine, request, None, None, path).await,
@@ -56,6 +59,14 @@ pub(crate) async fn run(
         ValidateType(ty) => validate(engine, request, ty, None).await,
         ValidateInstance(ty, id) => validate(engine, request, ty, Some(&id)).await,
         ImmunizationForecast => immunization_forecast(engine, request).await,
+        Match => {
+            expect_json(&request.headers)?;
+            immunization::find(engine, &tracker.registry, buckets, request).await
+        }
+        ImmunizationStatus(id) => {
+            let pairs = operation_pairs(request)?;
+            immunization::status(engine, &tracker.registry, request, &id, &pairs).await
+        }
         Labels(ty) => Ok(Answer::json(StatusCode::OK, engine.labels(&request.session, ty).await?)),
         Meta(ty, id) => meta(engine, request, ty, &id, MetaChange::Read).await,
         MetaAdd(ty, id) => meta(engine, request, ty, &id, MetaChange::Add(&request.body)).await,
@@ -175,15 +186,21 @@ async fn everything(
     id: Option<&str>,
     path: &str,
 ) -> Result<Answer, Failure> {
+    let mut pairs = operation_pairs(request)?;
+    let cursor = cursor_of(&pairs);
+    pairs.retain(|(name, _)| !OF_HTTP.contains(&name.as_str()));
+    let page = engine.everything(&request.session, ty, id, &pairs, cursor.as_deref()).await?;
+    Ok(bundle(request, path, &pairs, cursor.as_deref(), &page))
+}
+
+/// The pairs of the URL, followed by those of a Parameters body.
+fn operation_pairs(request: &Request) -> Result<Vec<(String, String)>, Failure> {
     let mut pairs = request.pairs.clone();
     if request.is_post && !request.body.is_empty() {
         expect_json(&request.headers)?;
         pairs.extend(parameters(&request.body)?);
     }
-    let cursor = cursor_of(&pairs);
-    pairs.retain(|(name, _)| !OF_HTTP.contains(&name.as_str()));
-    let page = engine.everything(&request.session, ty, id, &pairs, cursor.as_deref()).await?;
-    Ok(bundle(request, path, &pairs, cursor.as_deref(), &page))
+    Ok(pairs)
 }
 
 /// The primitive values of a Parameters resource as pairs.

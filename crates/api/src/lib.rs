@@ -1,6 +1,7 @@
 //! The FHIR R4 REST API over HTTP: routes, content negotiation, limits, errors as OperationOutcome.
 //!
-//! Knows nothing about storage: everything clinical goes through [`engine::Engine`].
+//! Knows nothing about storage: everything clinical goes through [`engine::Engine`]. Beside FHIR stands the vaccine tracker's
+//! plain REST (`tracker`), over the same resources.
 
 mod auth;
 mod body;
@@ -10,6 +11,7 @@ mod error;
 mod guard;
 mod health;
 mod http;
+mod immunization;
 mod interactions;
 mod metrics;
 mod negotiate;
@@ -22,6 +24,7 @@ mod route;
 mod router;
 mod searchset;
 mod serve;
+mod tracker;
 
 pub use guard::guard;
 pub use metrics::{Metrics, Snapshot};

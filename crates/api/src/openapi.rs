@@ -41,6 +41,7 @@ pub fn openapi() -> String {
         }
         paths.push((format!("/fhir{}", row.path.trim_end_matches('/')), item));
     }
+    paths.extend(crate::tracker::paths(operation_id));
     for (path, summary) in [
         ("/healthz", "The process lives"),
         ("/readyz", "The store answers"),
@@ -69,7 +70,7 @@ pub fn openapi() -> String {
     let document = json!({
         "openapi": "3.1.0",
         "info": { "title": "weir", "version": env!("CARGO_PKG_VERSION"),
-            "description": "FHIR R4 REST API. Search parameters of each type: GET /fhir/metadata." },
+            "description": "FHIR R4 REST API, and the vaccine tracker beside it. Search parameters of each type: GET /fhir/metadata. Other tenants than the default one: the same paths below /t/{tenant}." },
         "paths": Value::Object(paths),
         "components": { "securitySchemes": { "token": { "type": "http", "scheme": "bearer" } } }
     });
@@ -110,6 +111,12 @@ fn operation(path: &str, method: &str, summary: &str) -> Value {
             { "name": "immunization", "resource": { "resourceType": "Immunization", "id": "2", "status": "completed",
               "vaccineCode": { "coding": [{ "system": "http://hl7.org/fhir/sid/cvx", "code": "03" }] },
               "patient": { "reference": "Patient/1" }, "occurrenceDateTime": "2025-02-10" } }] }),
+        ("post", "/Patient/$match") => json!({ "resourceType": "Parameters", "parameter": [
+            { "name": "resource", "resource": { "resourceType": "Patient", "birthDate": "1975-12-10",
+              "name": [{ "family": "Lovelock", "given": ["Adelaide"] }], "telecom": [{ "system": "phone", "value": "617-555-0143" }] } },
+            { "name": "onlyCertainMatches", "valueBoolean": false }, { "name": "count", "valueInteger": 5 }] }),
+        ("post", "/Patient/{id}/$immunization-status") => json!({ "resourceType": "Parameters", "parameter": [
+            { "name": "programme", "valueString": "MMR" }, { "name": "asOf", "valueDate": "2026-11-28" }] }),
         ("patch", _) => {
             let patch = json!([{ "op": "replace", "path": "/birthDate", "value": "1990-05-02" }]);
             operation.set("requestBody", json!({ "content": { "application/json-patch+json": { "example": patch } } }));

@@ -1,7 +1,7 @@
 //! One line for each request, and the id by which it is found again.
 
 use crate::query;
-use crate::route::template;
+use crate::route::{Row, template};
 use crate::router::REQUEST_ID;
 use axum::http::{HeaderMap, Method, StatusCode};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -36,13 +36,20 @@ impl RequestIds {
 }
 
 /// Ids and queries are PHI: the route stands for the path.
-pub(crate) fn write(method: &Method, path: &str, status: StatusCode, took: Duration, request_id: &str) {
+pub(crate) fn write(
+    method: &Method,
+    rows: &'static [Row],
+    path: &str,
+    status: StatusCode,
+    took: Duration,
+    request_id: &str,
+) {
     if !tracing::enabled!(target: TARGET, Level::INFO) {
         return;
     }
     write_route(
         method,
-        query::decode_path(path).as_deref().and_then(template).unwrap_or("none"),
+        query::decode_path(path).as_deref().and_then(|path| template(rows, path)).unwrap_or("none"),
         status,
         took,
         request_id,

@@ -29,6 +29,10 @@ pub(crate) enum Interaction {
     Meta(TypeId, String),
     MetaAdd(TypeId, String),
     MetaDelete(TypeId, String),
+    /// `Patient/$match`.
+    Match,
+    /// `Patient/{id}/$immunization-status`.
+    ImmunizationStatus(String),
     /// `$immds-forecast`: stores and reads nothing.
     ImmunizationForecast,
     /// Labels in use in a type, or in all.
@@ -55,8 +59,17 @@ impl Interaction {
             HistoryInstance(..) => "history-instance",
             Read(..) => "read",
             Vread(..) => "vread",
-            ValidateType(_) | ValidateInstance(..) | EverythingType(_) | Everything(..) | Meta(..) | MetaAdd(..)
-            | MetaDelete(..) | Labels(_) | ImmunizationForecast => "operation",
+            ValidateType(_)
+            | ValidateInstance(..)
+            | EverythingType(_)
+            | Everything(..)
+            | Meta(..)
+            | MetaAdd(..)
+            | MetaDelete(..)
+            | Labels(_)
+            | Match
+            | ImmunizationStatus(_)
+            | ImmunizationForecast => "operation",
         }
     }
 
@@ -80,6 +93,8 @@ impl Interaction {
             | ValidateInstance(..)
             | Meta(..)
             | Labels(_)
+            | Match
+            | ImmunizationStatus(_)
             | ImmunizationForecast
             | SearchCompartment(..) => false,
         }
@@ -111,6 +126,11 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         path: "/$immds-forecast",
         methods: &[("post", "Evaluate doses and forecast the next ones, from the request alone")],
+    },
+    Row { path: "/Patient/$match", methods: &[("post", "Find the records of the person that a Patient describes")] },
+    Row {
+        path: "/Patient/{id}/$immunization-status",
+        methods: &[("get", "Where a person stands in vaccination programmes"), ("post", "The same with Parameters")],
     },
     Row {
         path: "/{type}",
@@ -157,7 +177,7 @@ pub(crate) const ROWS: &[Row] = &[
 ];
 
 /// The row that a routed path belongs to: a name for logs that has no ids in it.
-pub(crate) fn template(path: &str) -> Option<&'static str> {
+pub(crate) fn template(rows: &'static [Row], path: &str) -> Option<&'static str> {
     let segments = || path.split('/').filter(|segment| !segment.is_empty());
     let fits = |row: &&Row| {
         let mut pattern = row.path.split('/').filter(|segment| !segment.is_empty());
@@ -166,7 +186,7 @@ pub(crate) fn template(path: &str) -> Option<&'static str> {
         same && pattern.next().is_none()
     };
     // Fixed names stand before placeholders in the table.
-    ROWS.iter().find(fits).map(|row| row.path)
+    rows.iter().find(fits).map(|row| row.path)
 }
 
 /// `path` is what follows the base, without a leading slash.
@@ -196,6 +216,10 @@ pub(crate) fn route(defs: &Definitions, method: &Method, path: &str) -> Result<I
             Method::DELETE => Ok(DeleteConditional(ty(name)?)),
             _ => Err(NoRoute::Method("GET, HEAD, POST, PUT, PATCH, DELETE")),
         },
+        ["Patient", "$match"] => only(post, Match, "POST"),
+        ["Patient", id, "$immunization-status"] => {
+            only(get || post, ImmunizationStatus((*id).to_owned()), "GET, HEAD, POST")
+        }
         [name, "_search"] => only(post, SearchType(ty(name)?), "POST"),
         [name, "_history"] => only(get, HistoryType(ty(name)?), "GET, HEAD"),
         [name, "$meta"] => only(get, Labels(Some(ty(name)?)), "GET, HEAD"),
@@ -275,7 +299,7 @@ mod tests {
             for (method, _) in row.methods {
                 let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
                 assert!(route(r4(), &method, path.trim_start_matches('/')).is_ok(), "{method} {path}");
-                assert_eq!(template(&path), Some(row.path));
+                assert_eq!(template(ROWS, &path), Some(row.path));
             }
             assert!(
                 matches!(route(r4(), &Method::TRACE, path.trim_start_matches('/')), Err(NoRoute::Method(_))),

@@ -5,6 +5,8 @@ use crate::error::Failure;
 use crate::http::{Answer, Request};
 use crate::request_log::{self, RequestIds};
 use crate::route::{NoRoute, route};
+use crate::serve::Stopping;
+use crate::tracker::{self, Buckets, Tracker};
 use crate::{Config, Metrics, auth, body, compress, health, interactions, negotiate, openapi, query};
 use axum::Router;
 use axum::body::Body;
@@ -13,6 +15,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header,
 use axum::response::Response;
 use axum::routing::{any, get};
 use engine::{Engine, Session};
+use registry::Registry;
 use std::sync::Arc;
 use std::time::Instant;
 use store::TenantId;
@@ -22,6 +25,8 @@ pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id"
 
 struct App {
     engine: Engine,
+    tracker: Tracker,
+    buckets: Buckets,
     config: Config,
     metrics: Arc<Metrics>,
     room: Room,
@@ -35,11 +40,13 @@ type Shared = State<Arc<App>>;
 pub(crate) struct OverTls;
 
 /// Every route of the server. Pages of other crates are merged with it.
-pub fn router(engine: Engine, config: Config, metrics: Arc<Metrics>) -> Router {
+pub fn router(engine: Engine, registry: Registry, config: Config, metrics: Arc<Metrics>) -> Router {
     let cors = cors(&config);
     let room = Room::new(config.bodies_bytes_max.max(config.body_bytes_max));
-    let app = Arc::new(App { engine, config, metrics, room, ids: RequestIds::new() });
-    let router = Router::new()
+    let tracker = Tracker::new(engine.clone(), registry);
+    let buckets = Buckets::default();
+    let app = Arc::new(App { engine, tracker, buckets, config, metrics, room, ids: RequestIds::new() });
+    let mut router = Router::new()
         .route("/healthz", get(|| async { plain(health::live()) }).fallback(get_only))
         .route("/readyz", get(ready).fallback(get_only))
         .route("/metrics", get(metrics_text).fallback(get_only))
@@ -49,9 +56,15 @@ pub fn router(engine: Engine, config: Config, metrics: Arc<Metrics>) -> Router {
         .route("/fhir/{*path}", any(default_tenant))
         .route("/t/{tenant}/fhir", any(other_tenant))
         .route("/t/{tenant}/fhir/", any(other_tenant))
-        .route("/t/{tenant}/fhir/{*path}", any(other_tenant))
-        .fallback(nothing_here)
-        .with_state(app);
+        .route("/t/{tenant}/fhir/{*path}", any(other_tenant));
+    for root in tracker::ROOTS {
+        for rest in ["", "/", "/{*path}"] {
+            router = router
+                .route(&format!("/{root}{rest}"), any(default_tracker))
+                .route(&format!("/t/{{tenant}}/{root}{rest}"), any(other_tracker));
+        }
+    }
+    let router = router.fallback(nothing_here).with_state(app);
     match cors {
         Some(cors) => router.layer(cors),
         None => router,
@@ -92,7 +105,7 @@ async fn get_only() -> Response {
 }
 
 async fn nothing_here() -> Response {
-    let text = "nothing is served at this path: the FHIR API is at /fhir, its description at /openapi.json";
+    let text = "nothing is served at this path: the FHIR API is at /fhir, the vaccine tracker at /patients and /vaccines, their description at /openapi.json";
     plain(Failure::new(StatusCode::NOT_FOUND, "not-found", text).into_answer())
 }
 
@@ -124,7 +137,7 @@ async fn default_tenant(State(app): Shared, request: axum::extract::Request) -> 
     let (parts, body) = request.into_parts();
     let path = below(parts.uri.path(), "/fhir");
     let tenant = app.config.default_tenant.clone();
-    handle(&app, parts, body, tenant, "/fhir".into(), path).await
+    handle(&app, parts, body, Place { space: Space::Fhir, tenant, prefix: "/fhir".into(), path }).await
 }
 
 async fn other_tenant(
@@ -136,7 +149,50 @@ async fn other_tenant(
     let tenant = captured.into_iter().next().map(|(_, tenant)| tenant).unwrap_or_default();
     let prefix = format!("/t/{tenant}/fhir");
     let path = below(parts.uri.path(), &prefix);
-    handle(&app, parts, body, tenant, prefix, path).await
+    handle(&app, parts, body, Place { space: Space::Fhir, tenant, prefix, path }).await
+}
+
+async fn default_tracker(State(app): Shared, request: axum::extract::Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let (tenant, path) = (app.config.default_tenant.clone(), below(parts.uri.path(), ""));
+    handle(&app, parts, body, Place { space: Space::Tracker, tenant, prefix: String::new(), path }).await
+}
+
+async fn other_tracker(
+    State(app): Shared,
+    Path(captured): Path<Vec<(String, String)>>,
+    request: axum::extract::Request,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    let tenant = captured.into_iter().next().map(|(_, tenant)| tenant).unwrap_or_default();
+    let prefix = format!("/t/{tenant}");
+    let path = below(parts.uri.path(), &prefix);
+    handle(&app, parts, body, Place { space: Space::Tracker, tenant, prefix, path }).await
+}
+
+/// Which of the two interfaces.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Space {
+    Fhir,
+    Tracker,
+}
+
+impl Space {
+    fn rows(self) -> &'static [crate::route::Row] {
+        match self {
+            Space::Fhir => crate::route::ROWS,
+            Space::Tracker => tracker::ROWS,
+        }
+    }
+}
+
+/// What a path means: whose data, and what of it.
+struct Place {
+    space: Space,
+    tenant: String,
+    /// What stands before `path`.
+    prefix: String,
+    path: String,
 }
 
 /// The path after the base.
@@ -145,7 +201,7 @@ fn below(path: &str, prefix: &str) -> String {
 }
 
 /// Counts, bounds, and answers one request; whatever happens, the answer is a proper one.
-async fn handle(app: &App, parts: Parts, body: Body, tenant: String, prefix: String, path: String) -> Response {
+async fn handle(app: &App, parts: Parts, body: Body, place: Place) -> Response {
     let started = Instant::now();
     let request_id = app.ids.of(&parts.headers);
     let (encoding, is_head) = (compress::accepted(&parts.headers), parts.method == Method::HEAD);
@@ -154,13 +210,13 @@ async fn handle(app: &App, parts: Parts, body: Body, tenant: String, prefix: Str
         pairs.iter().rev().find(|(name, _)| name == "_pretty").is_some_and(|(_, value)| value == "true")
     });
     let in_flight = InFlight::begin(app);
-    let (method, shown_path) = (parts.method.clone(), path.clone());
+    let (method, rows, shown_path) = (parts.method.clone(), place.space.rows(), place.path.clone());
     let mut stage = Stage::default();
     let outcome = if in_flight.over_limit {
         let text = "too many requests are in work";
         Err(Failure::new(StatusCode::SERVICE_UNAVAILABLE, "throttled", text).retry_after(1))
     } else {
-        let work = answer(app, parts, pairs, body, tenant, prefix, path, request_id.clone(), &mut stage);
+        let work = answer(app, parts, pairs, body, place, request_id.clone(), &mut stage);
         match tokio::time::timeout(app.config.request_timeout, work).await {
             Ok(outcome) => outcome,
             Err(_) => Err(stage.too_late()),
@@ -172,7 +228,7 @@ async fn handle(app: &App, parts: Parts, body: Body, tenant: String, prefix: Str
     };
     let took = started.elapsed();
     app.metrics.record(stage.code, answer.status, took);
-    request_log::write(&method, &shown_path, answer.status, took, &request_id);
+    request_log::write(&method, rows, &shown_path, answer.status, took, &request_id);
     finish(answer, media, encoding, &request_id, is_head, is_pretty)
 }
 
@@ -226,19 +282,17 @@ impl Drop for InFlight<'_> {
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "the parts of one request, taken apart once")]
 async fn answer(
     app: &App,
     parts: Parts,
     pairs: Result<Vec<(String, String)>, Failure>,
     body: Body,
-    tenant: String,
-    prefix: String,
-    path: String,
+    place: Place,
     request_id: String,
     stage: &mut Stage,
 ) -> Result<(Answer, &'static str), Failure> {
     let config = &app.config;
+    let Place { space, tenant, prefix, path } = place;
     let who = auth::principal(config, &parts.headers)?;
     if tenant != config.default_tenant && !config.other_tenants.contains(&tenant) {
         return Err(Failure::new(StatusCode::NOT_FOUND, "not-found", "there is no such tenant here"));
@@ -246,12 +300,19 @@ async fn answer(
     let path = query::decode_path(&path).ok_or_else(|| {
         Failure::new(StatusCode::BAD_REQUEST, "invalid", "the path is not valid percent-encoded UTF-8")
     })?;
-    let interaction = route(fhir::defs::r4(), &parts.method, &path)?;
-    (stage.code, stage.writes) = (interaction.code(), interaction.writes());
+    let wanted = match space {
+        Space::Fhir => Wanted::Fhir(route(fhir::defs::r4(), &parts.method, &path)?),
+        Space::Tracker => Wanted::Tracker(tracker::route(&parts.method, &path)?),
+    };
+    (stage.code, stage.writes) = wanted.about();
     let text = parts.uri.query().unwrap_or("").to_owned();
     let pairs = pairs?;
-    let media = negotiate::wanted(&parts.headers, &pairs)?;
-    let base = format!("{}{prefix}", base_url(config, &parts));
+    let (media, below) = match wanted {
+        Wanted::Fhir(_) => (negotiate::wanted(&parts.headers, &pairs)?, ""),
+        Wanted::Tracker(_) => ("application/json; charset=utf-8", "/fhir"),
+    };
+    // References are to FHIR resources, wherever the question came in.
+    let base = format!("{}{prefix}{below}", base_url(config, &parts));
     let is_post = parts.method == Method::POST;
     let body = match parts.method {
         Method::GET | Method::HEAD | Method::DELETE => body::Held::default(),
@@ -259,9 +320,31 @@ async fn answer(
     };
     stage.in_engine = true;
     let session = Session { tenant: TenantId(tenant), who, request_id, base };
-    let request = Request { session, headers: parts.headers, query: text, pairs, body, is_post };
-    let answer = interactions::run(&app.engine, &request, interaction, &path).await?;
+    let stopping = parts.extensions.get::<Stopping>().cloned();
+    let request = Request { session, headers: parts.headers, query: text, pairs, body, is_post, stopping };
+    let answer = match wanted {
+        Wanted::Fhir(interaction) => {
+            interactions::run(&app.tracker, &app.buckets, &request, interaction, &path).await?
+        }
+        Wanted::Tracker(ask) => tracker::run(&app.tracker, request, ask, &prefix).await?,
+    };
     Ok((answer, media))
+}
+
+/// What is wanted, of either interface.
+enum Wanted {
+    Fhir(crate::route::Interaction),
+    Tracker(tracker::Ask),
+}
+
+impl Wanted {
+    /// The name in metrics, and whether it writes.
+    fn about(&self) -> (&'static str, bool) {
+        match self {
+            Wanted::Fhir(interaction) => (interaction.code(), interaction.writes()),
+            Wanted::Tracker(ask) => (ask.code(), ask.writes()),
+        }
+    }
 }
 
 /// Scheme and host as the client sees them.
@@ -285,22 +368,32 @@ fn finish(
     is_head: bool,
     pretty: bool,
 ) -> Response {
-    let Answer { status, mut headers, mut body } = answer;
-    if pretty {
+    let Answer { status, mut headers, mut body, stream } = answer;
+    let is_json = !headers.contains_key(header::CONTENT_TYPE);
+    if pretty && is_json {
         body = fhir::json::pretty(&body);
     }
     if !body.is_empty() {
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
+        if is_json {
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
+        }
         body = compress::compress(encoding, &mut headers, body);
     }
     if let Ok(id) = HeaderValue::from_str(request_id) {
         headers.insert(REQUEST_ID, id);
     }
-    if is_head {
-        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
-        body.clear();
-    }
-    let mut response = Response::new(Body::from(body));
+    let body = match stream {
+        Some(_) if is_head => Body::empty(),
+        Some(stream) => stream,
+        None => {
+            if is_head {
+                headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+                body.clear();
+            }
+            Body::from(body)
+        }
+    };
+    let mut response = Response::new(body);
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     response

@@ -12,7 +12,19 @@ use hyper_util::service::TowerToHyperService;
 use rustls::ServerConfig;
 use std::sync::Arc;
 use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
+
+/// Streams without an end listen to it: they would keep a shutdown waiting.
+#[derive(Clone, Debug)]
+pub(crate) struct Stopping(watch::Receiver<()>);
+
+impl Stopping {
+    /// Completes when the server begins to stop.
+    pub(crate) async fn stopped(&mut self) {
+        while self.0.changed().await.is_ok() {}
+    }
+}
 
 /// Serves `router` until `shutdown` completes; open requests then get `config.shutdown_timeout` to finish.
 pub async fn serve(
@@ -46,6 +58,8 @@ async fn serve_connections(
 ) -> std::io::Result<()> {
     let graceful = GracefulShutdown::new();
     let router = if tls.is_some() { router.layer(axum::Extension(OverTls)) } else { router };
+    let (stop, stopping) = watch::channel(());
+    let router = router.layer(axum::Extension(Stopping(stopping)));
     let acceptor = tls.map(TlsAcceptor::from);
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(config.header_timeout);
@@ -83,7 +97,7 @@ async fn serve_connections(
             }
         });
     }
-    drop(listener);
+    drop((listener, stop));
     if tokio::time::timeout(config.shutdown_timeout, graceful.shutdown()).await.is_err() {
         tracing::warn!("open requests were cut off after the shutdown timeout");
     }

@@ -60,3 +60,22 @@ pub fn forecast(schedule: &Schedule, body: &[u8]) -> Result<Vec<u8>, Vec<Issue>>
     answer.write(&mut bytes);
     Ok(bytes)
 }
+
+/// What an outcome says of a person who is known here, as FHIR. `immunizations`: the ids behind the person's doses.
+pub(crate) fn resources(
+    schedule: &Schedule,
+    person: &vaccines::Person,
+    outcome: &vaccines::Outcome<'_>,
+    assessment: vaccines::Date,
+    patient: &str,
+    immunizations: &[String],
+) -> (Vec<Value>, Option<Value>) {
+    let reference = |id: &String| json!({ "reference": format!("Immunization/{id}") });
+    let asked = Asked {
+        assessment,
+        person: person.clone(),
+        patient: json!({ "reference": format!("Patient/{patient}") }),
+        immunizations: immunizations.iter().map(reference).collect(),
+    };
+    (evaluation::all(&asked, outcome), recommendation::of(schedule, &asked, outcome))
+}

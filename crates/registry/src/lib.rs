@@ -50,7 +50,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use store::{Clock, TenantId};
 use tenancy::Tenancy;
-use vaccines::Date;
+pub use vaccines::Date;
 
 /// See the crate's documentation. Cheap to clone.
 #[derive(Clone)]

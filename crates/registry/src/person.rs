@@ -8,6 +8,7 @@ use crate::programme::{Definitions, Subject};
 use crate::row::{Link, PERSONS, PersonId, Row};
 use crate::summary::Marks;
 use engine::{Engine, Error, Session};
+use fhir::json::Value;
 use serde::Serialize;
 use std::ops::Bound;
 use vaccines::standing::{Standing, Status};
@@ -194,23 +195,58 @@ impl Registry {
         id: &str,
         as_of: Option<Date>,
     ) -> Result<Whole, Error> {
+        let (at, row) = self.row_of(engine, session, id).await?;
+        let whole = whole(&self.definitions(), at, &row, as_of.unwrap_or_else(|| self.today()));
+        self.note_read(engine, session, &whole).await?;
+        Ok(whole)
+    }
+
+    /// As [`Registry::whole`], and what the schedule says of it as FHIR: an ImmunizationEvaluation for each dose and antigen,
+    /// and the ImmunizationRecommendation, if any vaccine group concerns the person.
+    pub async fn evaluated(
+        &self,
+        engine: &Engine,
+        session: &Session,
+        id: &str,
+        as_of: Option<Date>,
+    ) -> Result<(Whole, Vec<Value>, Option<Value>), Error> {
+        let (at, row) = self.row_of(engine, session, id).await?;
+        let (definitions, as_of) = (self.definitions(), as_of.unwrap_or_else(|| self.today()));
+        let whole = whole(&definitions, at, &row, as_of);
+        self.note_read(engine, session, &whole).await?;
+        let subject = definitions.subject(&row, &row.facts(), as_of);
+        let patient = match whole.records.as_slice() {
+            [only] => only.id.clone(),
+            _ => at.to_string(),
+        };
+        let (ids, outcome) = (subject.ids.clone(), definitions.assess(&subject, &row.findings, as_of, |_, _| {}));
+        let Some(outcome) = outcome else { return Ok((whole, Vec::new(), None)) };
+        let (evaluations, recommendation) =
+            crate::immds::resources(definitions.schedule(), &subject.person, &outcome, as_of, &patient, &ids);
+        Ok((whole, evaluations, recommendation))
+    }
+
+    /// The row of a person, or of the one it was merged into.
+    async fn row_of(&self, engine: &Engine, session: &Session, id: &str) -> Result<(PersonId, Row), Error> {
         let person = self.person_of(session, id)?;
         let feed = engine.feed(session).await?;
         let missing = || Error::new(404, "not-found", "no person or Patient with this id: search in /patients");
         let mut at = person.or_else(|| PersonId::parse(id)).ok_or_else(missing)?;
-        let row = loop {
+        loop {
             let bytes = feed.state(PERSONS, &at.to_string()).await?.ok_or_else(missing)?;
             let row = Row::parse(&bytes)?;
             match row.merged_into {
                 Some(into) => at = into,
-                None => break row,
+                None => return Ok((at, row)),
             }
-        };
-        let whole = whole(&self.definitions(), at, &row, as_of.unwrap_or_else(|| self.today()));
+        }
+    }
+
+    async fn note_read(&self, engine: &Engine, session: &Session, whole: &Whole) -> Result<(), Error> {
         let patients = whole.records.iter().map(|record| Some(format!("Patient/{}", record.id)));
-        let audit = patients.map(|patient| engine.audit_record(session, "read", format!("Patient/{at}"), patient, 200));
-        engine.note_access(session, audit.collect()).await?;
-        Ok(whole)
+        let entity = || format!("Patient/{}", whole.id);
+        let audit = patients.map(|patient| engine.audit_record(session, "read", entity(), patient, 200));
+        engine.note_access(session, audit.collect()).await
     }
 }
 

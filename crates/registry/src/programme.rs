@@ -115,6 +115,16 @@ impl Definitions {
         self.schedules.iter().any(|schedule| !schedule.observations(system, code).is_empty())
     }
 
+    /// What brands people call vaccines by, each with the vaccine types it has been given as (the first is the oldest) and its
+    /// manufacturer (MVX), if that tells it from others.
+    pub fn brands(&self) -> impl Iterator<Item = (&str, &[vaccines::Cvx], Option<&str>)> {
+        let products = self.programmes.iter().flat_map(|programme| &programme.products);
+        products.flat_map(|product| {
+            let names = product.name.split(',').map(str::trim).filter(|name| *name != "Manufacturer unknown");
+            names.map(|name| (name, product.cvx.as_slice(), product.mvx.as_deref()))
+        })
+    }
+
     /// Whether a vaccine is one of a programme's.
     pub fn belongs(&self, programme: &str, cvx: u16) -> bool {
         if let Some(programme) = self.programmes.iter().find(|one| one.id == programme) {

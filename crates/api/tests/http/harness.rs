@@ -5,10 +5,12 @@ use api::{Config, Metrics};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
-use engine::Options;
+use engine::{Engine, Options, Principal, Role, Session};
 use fhir::json::Value;
 use http_body_util::BodyExt;
-use std::sync::Arc;
+use jiff::tz::TimeZone;
+use registry::{Definitions, Registry};
+use std::sync::{Arc, OnceLock};
 use store::ManualClock;
 use tower::ServiceExt;
 
@@ -84,6 +86,16 @@ impl Reply {
     }
 }
 
+/// Random by the engine's source, on its clock, with the programmes that weir ships.
+fn registry(engine: &Engine, clock: &Arc<ManualClock>) -> Registry {
+    static SCHEDULE: OnceLock<Arc<vaccines::Schedule>> = OnceLock::new();
+    let schedule = SCHEDULE.get_or_init(|| Arc::new(vaccines::Schedule::builtin().unwrap())).clone();
+    let programmes = vaccines::surveillance::Programme::builtin().unwrap();
+    let definitions = Definitions::new(vec![schedule], programmes).unwrap();
+    let random = engine.clone();
+    Registry::new(definitions, TimeZone::UTC, clock.clone(), Arc::new(move |out: &mut [u8]| random.fill_random(out)))
+}
+
 impl World {
     pub(crate) fn new() -> World {
         World::with(Config::default())
@@ -94,8 +106,30 @@ impl World {
         for name in &config.other_tenants {
             store.tenant(&store::TenantId(name.clone())).unwrap();
         }
+        let registry = registry(&engine, &clock);
         let metrics = Arc::new(Metrics::default());
-        let router = api::router(engine, config, metrics.clone());
+        let router = api::router(engine, registry, config, metrics.clone());
+        World { router, metrics, clock, _dir: dir }
+    }
+
+    /// With a registry that follows every commit of the default tenant and of the tenant `other`.
+    pub(crate) async fn tracking(config: Config) -> World {
+        let (engine, store, clock, dir) = stand(Options::default(), 1_760_000_000_000_000);
+        let registry = registry(&engine, &clock);
+        let engine = engine.with_deriver(Arc::new(registry.clone()));
+        let config = Config { other_tenants: vec!["other".into()], ..config };
+        for name in ["default", "other"] {
+            store.tenant(&store::TenantId(name.into())).unwrap();
+            let session = Session {
+                tenant: store::TenantId(name.into()),
+                who: Principal { id: "admin".into(), role: Role::Admin },
+                request_id: String::new(),
+                base: String::new(),
+            };
+            registry.open(&engine, &session).await.unwrap();
+        }
+        let metrics = Arc::new(Metrics::default());
+        let router = api::router(engine, registry, config, metrics.clone());
         World { router, metrics, clock, _dir: dir }
     }
 

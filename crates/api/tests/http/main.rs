@@ -13,3 +13,4 @@ mod searches;
 #[path = "../../../engine/tests/support/stand.rs"]
 mod stand;
 mod tls;
+mod tracker;

@@ -70,7 +70,7 @@ pub(crate) fn run(config: &Config, arguments: &Arguments) -> Result<ExitCode> {
         let pages = page::router(engine.clone(), metrics.clone(), url.clone(), flood.clone(), delivering.desk.clone());
         let service = Service {
             listener,
-            router: api::router(engine.clone(), api_config.clone(), metrics.clone()).merge(pages),
+            router: api::router(engine.clone(), registry.clone(), api_config.clone(), metrics.clone()).merge(pages),
             tls: None,
             data_dir: config.store.dir.clone(),
             store: store.clone(),

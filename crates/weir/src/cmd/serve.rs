@@ -35,7 +35,7 @@ pub(crate) fn run(config: &Config) -> Result<ExitCode> {
             api::Metrics::default().with(web::ops::Metrics(delivering.desk.clone(), delivering.roster.clone()));
         let board = egress::Board::default();
         let metrics = Arc::new(metrics.with(egress::Metrics(board.clone())));
-        let router = api::router(engine.clone(), api_config.clone(), metrics.clone());
+        let router = api::router(engine.clone(), registry.clone(), api_config.clone(), metrics.clone());
         let sessions = tracking::open(config, &registry, &engine).await?;
         delivering.start(&config.destinations, &engine, &registry).await?;
         let publishing = Publishing::start(&config.event_sinks, &engine, &board).await?;
@@ -96,7 +96,7 @@ impl Service {
         let pages = ops.merge(web::tracker::router(self.engine.clone(), registry.clone(), told.clone()));
         let router = self.router.merge(api::guard(pages.clone(), &self.config));
         let engine = self.engine.clone();
-        let api = api::router(self.engine, local.clone(), self.metrics).merge(api::guard(pages, &local));
+        let api = api::router(self.engine, registry.clone(), local.clone(), self.metrics).merge(api::guard(pages, &local));
         let commands = control::router(self.store, engine, registry, api);
         let mut also_told = told.clone();
         let stopping = async {
