@@ -10,4 +10,5 @@ mod reference;
 mod support;
 mod sync;
 mod tls;
+mod tracker;
 mod translate;
