@@ -96,7 +96,8 @@ impl Service {
         let pages = ops.merge(web::tracker::router(self.engine.clone(), registry.clone(), told.clone()));
         let router = self.router.merge(api::guard(pages.clone(), &self.config));
         let engine = self.engine.clone();
-        let api = api::router(self.engine, registry.clone(), local.clone(), self.metrics).merge(api::guard(pages, &local));
+        let api =
+            api::router(self.engine, registry.clone(), local.clone(), self.metrics).merge(api::guard(pages, &local));
         let commands = control::router(self.store, engine, registry, api);
         let mut also_told = told.clone();
         let stopping = async {
