@@ -53,6 +53,11 @@ impl Row {
         patient
     }
 
+    /// Has a full name, a whole birth date and a telephone number.
+    pub(crate) fn is_whole(&self) -> bool {
+        !self.first.is_empty() && !self.last.is_empty() && self.birth_date.len() == 10 && self.phone.len() >= 5
+    }
+
     fn sex(&self) -> &'static str {
         match self.sex.as_str() {
             "m" | "M" => "male",

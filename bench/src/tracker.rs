@@ -30,7 +30,11 @@ const NOW_US: i64 = 1_795_867_200_000_000;
 pub(crate) fn run(options: &Options, stores: &mut Stores, report: &mut Report) -> Result<()> {
     let csv = std::fs::read_to_string(options.data.join("linkage/vaxid_5k.csv")).context("vaxid_5k.csv")?;
     let persons = Persons::read(&csv)?;
-    let rows = |count: usize| -> Vec<Row> { (0..).flat_map(|copy| persons.copy(copy, SEED)).take(count).collect() };
+    // Those without a name or a birth date are no vaccinations that REST takes.
+    let whole = |row: &Row| row.is_whole();
+    let rows = |count: usize| -> Vec<Row> {
+        (0..).flat_map(|copy| persons.copy(copy, SEED)).filter(whole).take(count).collect()
+    };
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(through_the_store(&stores.fresh(), rows(options.persons), report))?;
     runtime.block_on(burst(options, &stores.fresh(), rows(options.vaccinations), report))
@@ -121,10 +125,10 @@ async fn through_the_store(dir: &Path, rows: Vec<Row>, report: &mut Report) -> R
 async fn burst(options: &Options, dir: &Path, rows: Vec<Row>, report: &mut Report) -> Result<()> {
     let server = Server::start(&options.weir, dir)?;
     let mut client = Client::connect(server.address, "").await?;
-    for clinic in CLINICS {
-        let body = format!(r#"{{"name":"{clinic}"}}"#);
-        let reply = client.send("PUT", &format!("/clinics/{clinic}"), &body).await?;
-        ensure!(matches!(reply.status, 200 | 201), "a clinic was refused: {}", String::from_utf8_lossy(reply.body));
+    let places = CLINICS.iter().map(|clinic| format!("/clinics/{clinic}"));
+    for path in places.chain(["/providers/nurse".to_owned()]) {
+        let reply = client.send("PUT", &path, r#"{"name":"Somebody"}"#).await?;
+        ensure!(matches!(reply.status, 200 | 201), "{path} was refused: {}", String::from_utf8_lossy(reply.body));
     }
     let (count, rows, next) = (rows.len(), Arc::new(rows), Arc::new(AtomicUsize::new(0)));
     let (started, address) = (Instant::now(), server.address);
@@ -137,7 +141,7 @@ async fn burst(options: &Options, dir: &Path, rows: Vec<Row>, report: &mut Repor
                 let at = next.fetch_add(1, Ordering::Relaxed);
                 let Some(row) = rows.get(at) else { return anyhow::Ok((latencies, persons)) };
                 let body = serde_json::json!({
-                    "vaccine": "208", "clinic": CLINICS[at % CLINICS.len()], "date": format!("2026-11-{:02}", 1 + at % 28),
+                    "vaccine": "208", "provider": "nurse", "clinic": CLINICS[at % CLINICS.len()], "date": format!("2026-11-{:02}", 1 + at % 28),
                     "lot": format!("L{}", at % 50), "phi": row.phi(),
                 });
                 let asked = Instant::now();
