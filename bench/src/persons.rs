@@ -53,9 +53,14 @@ impl Row {
         patient
     }
 
-    /// Has a full name, a whole birth date and a telephone number.
+    /// Has a full name, a birth date that somebody alive may have, and a telephone number.
     pub(crate) fn is_whole(&self) -> bool {
-        !self.first.is_empty() && !self.last.is_empty() && self.birth_date.len() == 10 && self.phone.len() >= 5
+        let year = self.birth_date.get(..4).and_then(|year| year.parse().ok());
+        year.is_some_and(|year: u32| (1905..2026).contains(&year))
+            && !self.first.is_empty()
+            && !self.last.is_empty()
+            && self.birth_date.len() == 10
+            && self.phone.len() >= 5
     }
 
     fn sex(&self) -> &'static str {

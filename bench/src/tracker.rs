@@ -37,7 +37,9 @@ pub(crate) fn run(options: &Options, stores: &mut Stores, report: &mut Report) -
     };
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(through_the_store(&stores.fresh(), rows(options.persons), report))?;
-    runtime.block_on(burst(options, &stores.fresh(), rows(options.vaccinations), report))
+    let server = Server::start(&options.weir, &stores.fresh())?;
+    runtime.block_on(burst(&server, rows(options.vaccinations), report))?;
+    server.stop()
 }
 
 struct Stand {
@@ -122,12 +124,11 @@ async fn through_the_store(dir: &Path, rows: Vec<Row>, report: &mut Report) -> R
 }
 
 /// Vaccinations by 64 clients at once, as a campaign sends them; then the status of persons, one after the other.
-async fn burst(options: &Options, dir: &Path, rows: Vec<Row>, report: &mut Report) -> Result<()> {
-    let server = Server::start(&options.weir, dir)?;
+async fn burst(server: &Server, rows: Vec<Row>, report: &mut Report) -> Result<()> {
     let mut client = Client::connect(server.address, "").await?;
-    let places = CLINICS.iter().map(|clinic| format!("/clinics/{clinic}"));
-    for path in places.chain(["/providers/nurse".to_owned()]) {
-        let reply = client.send("PUT", &path, r#"{"name":"Somebody"}"#).await?;
+    let clinics = CLINICS.iter().map(|clinic| (format!("/clinics/{clinic}"), r#"{"name":"A clinic"}"#));
+    for (path, body) in clinics.chain([("/providers/nurse".to_owned(), r#"{"given":"Ann","family":"Nurse"}"#)]) {
+        let reply = client.send("PUT", &path, body).await?;
         ensure!(matches!(reply.status, 200 | 201), "{path} was refused: {}", String::from_utf8_lossy(reply.body));
     }
     let (count, rows, next) = (rows.len(), Arc::new(rows), Arc::new(AtomicUsize::new(0)));
@@ -174,7 +175,7 @@ async fn burst(options: &Options, dir: &Path, rows: Vec<Row>, report: &mut Repor
     }
     latencies.sort();
     report.figure("tracker: p99 of a status", latencies.percentile_ms(99.0), "ms", Target::AtMost(5.0));
-    server.stop()
+    Ok(())
 }
 
 const CLINICS: [&str; 4] = ["north", "south", "east", "west"];
