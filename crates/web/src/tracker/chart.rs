@@ -15,7 +15,7 @@ const POINTS_MAX: usize = 400;
 /// Height of a bar with its text, in pixels.
 const BAR: usize = 52;
 /// Characters of a bar's name: as many as go beside its number on a small screen.
-const NAME_CHARS: usize = 24;
+const NAME_CHARS: usize = 32;
 
 /// What a chart is called, and what it shows in words.
 #[derive(Clone, Copy, Debug)]

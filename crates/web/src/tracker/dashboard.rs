@@ -10,6 +10,7 @@ use axum::response::Response;
 use engine::Session;
 use maud::{Markup, html};
 use registry::Definition;
+use std::time::Duration;
 
 /// A section with a chart: key of its parts, heading, what is counted, name of its file.
 struct Section {
@@ -114,7 +115,7 @@ pub(super) async fn show(
 ) -> Result<Response, InPage> {
     let pairs = origin::parameters(query.as_deref(), &["programme"])?;
     let programme = tracker.programme(value(&pairs, "programme"))?;
-    let numbers = tracker.numbers(&session, &programme)?;
+    let numbers = tracker.numbers(&session, &programme, Duration::ZERO)?;
     let places = tracker.places(&session, &numbers, true).await?;
     Ok(page::page("/tracker", &programme.title, content(&tracker, &numbers, &places)))
 }

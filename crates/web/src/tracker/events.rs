@@ -20,6 +20,8 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{Interval, MissedTickBehavior};
 
 const EVERY: Duration = Duration::from_secs(1);
+/// Numbers that were counted so little before for another page are good enough: many pages cost as much as a few.
+const SHARED: Duration = Duration::from_millis(300);
 
 pub(super) async fn stream(
     State(tracker): Shared,
@@ -70,7 +72,7 @@ impl Watcher {
                 _ = self.every.tick() => {}
                 _ = self.stop.changed() => return None,
             }
-            let numbers = self.tracker.numbers(&self.session, &self.programme).ok()?;
+            let numbers = self.tracker.numbers(&self.session, &self.programme, SHARED).ok()?;
             if self.shown.as_ref().is_some_and(|shown| Arc::ptr_eq(shown, &numbers)) {
                 continue;
             }

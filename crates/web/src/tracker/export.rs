@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use engine::Session;
 use fhir::nearest::hint;
 use registry::{Count, Definition, Stats, StatsQuery, hide_small};
+use std::time::Duration;
 
 const FILES: [&str; 11] = [
     "coverage.csv",
@@ -50,7 +51,7 @@ pub(super) async fn download(
         return Err(InPage::not_found(format!("there is no file {}{}", super::short(&name), hint(&name, FILES))));
     }
     let programme = tracker.programme(value(&pairs, "programme"))?;
-    let numbers = tracker.numbers(&session, &programme)?;
+    let numbers = tracker.numbers(&session, &programme, Duration::ZERO)?;
     let places = tracker.places(&session, &numbers, false).await?;
     let file = match name.as_str() {
         "ages.csv" => tracker.of_people(&session, &programme, "age")?,

@@ -79,13 +79,12 @@ fn dose(immunization: Node<'_>, lot: &str) -> Option<Dose> {
     if !is_given || plain(&text(&["lotNumber"])) != lot {
         return None;
     }
-    let codings = immunization.path(&["vaccineCode", "coding"]).into_iter().flat_map(Node::items);
-    let cvx = codings.filter(|coding| coding.str("system").is_some_and(|system| system.ends_with("/cvx"))).next();
-    let clinic = [text(&["location", "reference"]), text(&["performer", "actor", "reference"])];
+    let mut codings = immunization.path(&["vaccineCode", "coding"]).into_iter().flat_map(Node::items);
+    let cvx = codings.find(|coding| coding.str("system").is_some_and(|system| system.ends_with("/cvx")));
     Some(Dose {
         patient: text(&["patient", "reference"]).rsplit('/').next().unwrap_or_default().to_owned(),
         date: text(&["occurrenceDateTime"]).chars().take(10).collect(),
         vaccine: cvx.and_then(|coding| coding.str("code")).unwrap_or_default().into_owned(),
-        clinic: clinic.into_iter().find(|clinic| !clinic.is_empty()).unwrap_or_default(),
+        clinic: text(&["location", "reference"]),
     })
 }

@@ -25,7 +25,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 use engine::{Engine, Session};
 use fhir::nearest::hint;
-use numbers::{Key, Numbers};
+use numbers::Counted;
 use refused::InPage;
 use registry::{Definition, Registry};
 use std::collections::HashMap;
@@ -48,7 +48,7 @@ struct Tracker {
     /// Changes or closes when the server stops.
     stop: watch::Receiver<()>,
     /// What was counted last, so that many live pages cost as much as one.
-    counted: Mutex<HashMap<(TenantId, String), (Key, Arc<Numbers>)>>,
+    counted: Mutex<HashMap<(TenantId, String), Counted>>,
     /// Names of clinics and providers by tenant and reference.
     places: Mutex<HashMap<(TenantId, String), String>>,
 }

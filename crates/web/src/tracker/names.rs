@@ -101,12 +101,12 @@ impl Places {
         self.names.get(reference).cloned().unwrap_or_else(|| say::known(reference).to_owned())
     }
 
-    /// Of a vaccine, with its code.
+    /// Of a vaccine, with its code first: names of a kind begin alike.
     pub(super) fn vaccine(&self, cvx: &str) -> String {
         let number = cvx.parse().ok();
         let definitions = self.definitions.as_ref();
         let name = definitions.zip(number).and_then(|(definitions, cvx)| definitions.schedule().vaccine_name(cvx));
-        name.map_or_else(|| format!("CVX {cvx}"), |name| format!("{name} (CVX {cvx})"))
+        name.map_or_else(|| format!("CVX {cvx}"), |name| format!("CVX {cvx}: {name}"))
     }
 }
 

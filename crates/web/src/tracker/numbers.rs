@@ -7,9 +7,16 @@ use jiff::civil::Date;
 use registry::{AGE_BANDS, Definition, Group, Kind, People, StatsQuery};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
 
-/// What counts depend on: the registry's changes, and the day.
-pub(super) type Key = (u64, String);
+/// Numbers that are kept.
+pub(super) struct Counted {
+    /// What they depend on: the registry's changes, and the day.
+    key: (u64, String),
+    at: Instant,
+    numbers: Arc<Numbers>,
+}
 
 /// Counts by value, the largest first.
 pub(super) type Counts = Vec<(String, u64)>;
@@ -43,16 +50,24 @@ pub(super) struct Numbers {
 }
 
 impl Tracker {
-    /// The numbers of now. As long as nothing has changed they are not counted again.
-    pub(super) fn numbers(&self, session: &Session, definition: &Definition) -> Result<Arc<Numbers>, InPage> {
+    /// The numbers of now, or of a moment ago that is not longer than `age_max`. As long as nothing has changed they are not
+    /// counted again.
+    pub(super) fn numbers(
+        &self,
+        session: &Session,
+        definition: &Definition,
+        age_max: Duration,
+    ) -> Result<Arc<Numbers>, InPage> {
         let changes = *self.registry.changes(session)?.borrow();
         let key = (changes, self.registry.today().to_string());
         let place = of_tenant(session, &definition.id);
-        if let Some((_, numbers)) = locked(&self.counted).get(&place).filter(|(known, _)| *known == key) {
-            return Ok(numbers.clone());
+        let good = |counted: &&Counted| counted.key == key || counted.at.elapsed() < age_max;
+        if let Some(counted) = locked(&self.counted).get(&place).filter(good) {
+            return Ok(counted.numbers.clone());
         }
         let numbers = Arc::new(self.count(session, definition)?);
-        locked(&self.counted).insert(place, (key, numbers.clone()));
+        let counted = Counted { key, at: Instant::now(), numbers: numbers.clone() };
+        locked(&self.counted).insert(place, counted);
         Ok(numbers)
     }
 

@@ -170,7 +170,7 @@ fn keys() -> Markup {
                 div { dt { kbd { "s" } " or " kbd { "→" } } dd { "Skip this pair" } }
                 div { dt { kbd { "←" } } dd { "Back one pair" } }
             }
-            p { "They do nothing while you type in the box. Both decisions can be undone on the page of the person." }
+            p { "They do nothing while you type in the box. Linking can be undone on the page of the person." }
             button.secondary.small #keys-off type="button" aria-pressed="false" { "Turn the keys off" }
         }
     }

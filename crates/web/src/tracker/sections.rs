@@ -171,33 +171,38 @@ fn curve_rows(numbers: &Numbers) -> Markup {
     table("People by the end of the day, newest first. Days on which nobody was added are left out.", &heads, &rows)
 }
 
-/// The last days of a series, and the mean of each with the six before.
-fn window(counts: &BTreeMap<Date, u64>, today: Date) -> Option<(Date, Vec<(Date, u64, f64)>)> {
-    let newest = *counts.keys().next_back()?;
+/// The last days of a series, and the mean of each with the six before; none when there is none.
+fn window(counts: &BTreeMap<Date, u64>, today: Date) -> Vec<(Date, u64, f64)> {
+    let (Some(oldest), Some(newest)) = (counts.keys().next().copied(), counts.keys().next_back().copied()) else {
+        return Vec::new();
+    };
     // What ended long ago is shown as it was.
     let last = if chart::days_between(newest, today) > DAYS / 2 { newest } else { today };
     let earliest = last.saturating_sub(jiff::Span::new().days(DAYS - 1));
-    let first = earliest.max(*counts.keys().next()?);
+    // A fortnight at least: a single day would be a wall.
+    let fortnight = last.saturating_sub(jiff::Span::new().days(13));
+    let first = earliest.max(fortnight.min(oldest));
     let of = |day: Date| counts.get(&day).copied().unwrap_or(0);
     let days = first.series(jiff::Span::new().days(1)).take_while(|day| *day <= last);
     let mean =
         |day: Date| (0..7).map(|back| of(day.saturating_sub(jiff::Span::new().days(back)))).sum::<u64>() as f64 / 7.0;
-    Some((last, days.map(|day| (day, of(day), mean(day))).collect()))
+    days.map(|day| (day, of(day), mean(day))).collect()
 }
 
 fn by_day(id: &'static str, title: &str, counts: &BTreeMap<Date, u64>, today: Date) -> Markup {
-    let Some((last, days)) = window(counts, today) else {
+    let days = window(counts, today);
+    let Some((last, _, mean)) = days.last().copied() else {
         return html! { p { "No dose is recorded yet. Doses come by /vaccines, by FHIR Immunizations, or from the EMR." } };
     };
     let doses: Vec<f64> = days.iter().map(|(_, n, _)| *n as f64).collect();
     let most = doses.iter().copied().fold(0.0, f64::max);
-    let (first, newest) = (days[0].0, days[days.len() - 1]);
+    let first = days[0].0;
     let text = format!(
         "From {} to {}. At most {} doses on a day. The mean of the last seven days is {:.1} a day.",
         say::written(first),
         say::written(last),
         grouped(most as u64),
-        newest.2
+        mean
     );
     let series = [
         Series { name: "doses on the day (bars)", class: "bars", values: doses },
@@ -213,7 +218,7 @@ fn by_day(id: &'static str, title: &str, counts: &BTreeMap<Date, u64>, today: Da
 
 fn day_rows(caption: &str, counts: &BTreeMap<Date, u64>) -> Markup {
     let today = counts.keys().next_back().copied().unwrap_or_default();
-    let days = window(counts, today).map(|(_, days)| days).unwrap_or_default();
+    let days = window(counts, today);
     let row = |(day, n, mean): &(Date, u64, f64)| {
         vec![html! { (say::written(*day)) }, html! { (grouped(*n)) }, html! { (format!("{mean:.1}")) }]
     };

@@ -35,7 +35,7 @@ async fn numbers_are_those_of_the_registry_with_their_definition_beside_them() {
     page.shows("Definition: COVID-19 primary series. Calculator: surveillance").shows("version 2023-05");
     page.shows("Shares are of: known living persons").shows("15 Jun 2021, counted 12:00:00 UTC");
     page.shows("66.7% of known living people had at least one dose, 33.3% were fully vaccinated");
-    page.shows("COVID-19, mRNA, LNP-S").shows("(CVX 208)").shows("Location/north");
+    page.shows("CVX 208: COVID-19, mRNA, LNP-S").shows("Location/north");
     page.shows("href=\"/tracker/lot?lot=L1\"").shows("dose reported more than 30 days after it was given");
     page.shows("<title id=\"curve-title\">").shows("<desc id=\"ages-desc\">18 to 49: 33.3% fully");
     world.get("/tracker?programme=Polio").await.is(200).shows("Calculator: clinical");
