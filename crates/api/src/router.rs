@@ -133,41 +133,38 @@ async fn metrics_text(State(app): Shared, headers: HeaderMap) -> Response {
     response
 }
 
+type Captured = Path<Vec<(String, String)>>;
+
 async fn default_tenant(State(app): Shared, request: axum::extract::Request) -> Response {
-    let (parts, body) = request.into_parts();
-    let path = below(parts.uri.path(), "/fhir");
-    let tenant = app.config.default_tenant.clone();
-    handle(&app, parts, body, Place { space: Space::Fhir, tenant, prefix: "/fhir".into(), path }).await
+    enter(&app, Space::Fhir, None, request).await
 }
 
-async fn other_tenant(
-    State(app): Shared,
-    Path(captured): Path<Vec<(String, String)>>,
-    request: axum::extract::Request,
-) -> Response {
-    let (parts, body) = request.into_parts();
-    let tenant = captured.into_iter().next().map(|(_, tenant)| tenant).unwrap_or_default();
-    let prefix = format!("/t/{tenant}/fhir");
-    let path = below(parts.uri.path(), &prefix);
-    handle(&app, parts, body, Place { space: Space::Fhir, tenant, prefix, path }).await
+async fn other_tenant(State(app): Shared, captured: Captured, request: axum::extract::Request) -> Response {
+    enter(&app, Space::Fhir, Some(captured), request).await
 }
 
 async fn default_tracker(State(app): Shared, request: axum::extract::Request) -> Response {
-    let (parts, body) = request.into_parts();
-    let (tenant, path) = (app.config.default_tenant.clone(), below(parts.uri.path(), ""));
-    handle(&app, parts, body, Place { space: Space::Tracker, tenant, prefix: String::new(), path }).await
+    enter(&app, Space::Tracker, None, request).await
 }
 
-async fn other_tracker(
-    State(app): Shared,
-    Path(captured): Path<Vec<(String, String)>>,
-    request: axum::extract::Request,
-) -> Response {
+async fn other_tracker(State(app): Shared, captured: Captured, request: axum::extract::Request) -> Response {
+    enter(&app, Space::Tracker, Some(captured), request).await
+}
+
+/// `captured`: the tenant that the path names; without it, the default one.
+async fn enter(app: &Arc<App>, space: Space, captured: Option<Captured>, request: axum::extract::Request) -> Response {
     let (parts, body) = request.into_parts();
-    let tenant = captured.into_iter().next().map(|(_, tenant)| tenant).unwrap_or_default();
-    let prefix = format!("/t/{tenant}");
+    let (tenant, before) = match captured {
+        None => (app.config.default_tenant.clone(), String::new()),
+        Some(Path(captured)) => {
+            let tenant = captured.into_iter().next().map(|(_, tenant)| tenant).unwrap_or_default();
+            let before = format!("/t/{tenant}");
+            (tenant, before)
+        }
+    };
+    let prefix = before + space.base();
     let path = below(parts.uri.path(), &prefix);
-    handle(&app, parts, body, Place { space: Space::Tracker, tenant, prefix, path }).await
+    handle(app, parts, body, Place { space, tenant, prefix, path }).await
 }
 
 /// Which of the two interfaces.
@@ -178,6 +175,14 @@ enum Space {
 }
 
 impl Space {
+    /// What its paths begin with, after the tenant's.
+    fn base(self) -> &'static str {
+        match self {
+            Space::Fhir => "/fhir",
+            Space::Tracker => "",
+        }
+    }
+
     fn rows(self) -> &'static [crate::route::Row] {
         match self {
             Space::Fhir => crate::route::ROWS,

@@ -46,6 +46,13 @@ pub(crate) struct Dose {
     pub(crate) reported: Option<Date>,
 }
 
+impl Dose {
+    /// The resource that says it: `Immunization/1`.
+    pub(crate) fn of(&self) -> String {
+        format!("Immunization/{}", self.id)
+    }
+}
+
 /// A coded finding, by the names of the schedule's systems.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

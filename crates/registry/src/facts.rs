@@ -1,6 +1,6 @@
 //! What status and counts need to know of a person, from a Patient resource.
 
-use crate::day;
+use crate::{day, read};
 use fhir::json::Node;
 use serde::{Deserialize, Serialize};
 use vaccines::Date;
@@ -53,14 +53,12 @@ impl Facts {
             Some("male") => Sex::Male,
             _ => Sex::Unknown,
         };
-        let deceased = patient.get("deceasedDateTime").is_some()
-            || patient.get("deceasedBoolean").and_then(Node::as_bool).unwrap_or(false);
         Facts {
             birth: patient.str("birthDate").and_then(|text| day::of_fhir(&text)),
             sex,
             region: patient.get("address").into_iter().flat_map(Node::items).find_map(region),
-            born_in_us: crate::read::born_in_us(patient),
-            deceased,
+            born_in_us: read::born_in_us(patient),
+            deceased: read::has_died(patient),
         }
     }
 

@@ -72,7 +72,7 @@ impl Demographics {
             addresses: addresses.collect(),
             phones: phones.map(|contact| text(contact, "value")).collect(),
             identifiers: identifiers.filter(|(system, value)| !system.is_empty() && !value.is_empty()).collect(),
-            deceased: crate::facts::Facts::of(patient).deceased,
+            deceased: crate::read::has_died(patient),
         }
     }
 

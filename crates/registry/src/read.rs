@@ -38,6 +38,11 @@ pub(crate) fn mvx(resource: Node<'_>) -> Option<String> {
     identifiers.filter(of_system).find_map(|one| Some(one.str("value")?.trim().to_uppercase()))
 }
 
+/// Whether a Patient says that the person has died.
+pub(crate) fn has_died(patient: Node<'_>) -> bool {
+    patient.get("deceasedDateTime").is_some() || patient.get("deceasedBoolean").and_then(Node::as_bool).unwrap_or(false)
+}
+
 /// By the extension of the birth place.
 pub(crate) fn born_in_us(patient: Node<'_>) -> bool {
     let extensions = patient.get("extension").into_iter().flat_map(Node::items);

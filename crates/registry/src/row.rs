@@ -153,6 +153,17 @@ impl Row {
         self.findings.dedup();
     }
 
+    /// Whether the row holds something that a resource such as `Immunization/1` says.
+    pub(crate) fn says(&self, of: &str) -> bool {
+        self.doses.iter().any(|dose| dose.of() == of) || self.findings.iter().any(|finding| finding.of == of)
+    }
+
+    /// Takes out what a resource says.
+    pub(crate) fn forget(&mut self, of: &str) {
+        self.doses.retain(|dose| dose.of() != of);
+        self.findings.retain(|finding| finding.of != of);
+    }
+
     /// Takes a record out, with all that is about it.
     pub(crate) fn take(&mut self, id: &str) -> (Option<Record>, Vec<Dose>, Vec<Finding>) {
         let at = self.records.iter().position(|record| record.id == id);

@@ -2,5 +2,6 @@
 
 pub mod layout;
 pub mod ops;
+mod sse;
 pub mod tracker;
 pub mod words;

@@ -212,9 +212,7 @@ impl<'a> Work<'a> {
             match pending.about.get(was).copied().flatten() {
                 None => self.keep(ORPHANS, orphan_key(was, &clinical.of), None),
                 Some(person) => {
-                    let row = self.row(person, &clinical.of).await?;
-                    row.doses.retain(|dose| format!("Immunization/{}", dose.id) != clinical.of);
-                    row.findings.retain(|finding| finding.of != clinical.of);
+                    self.row(person, &clinical.of).await?.forget(&clinical.of);
                     self.stale(person);
                 }
             }
@@ -255,9 +253,7 @@ impl<'a> Work<'a> {
                     serde_json::from_slice(&bytes).map_err(|error| crate::broken("an orphan", &error))?;
                 let row = self.row(person, cause).await?;
                 let of = items.first().map(Item::of).unwrap_or_default();
-                let is_there = row.doses.iter().any(|dose| format!("Immunization/{}", dose.id) == of)
-                    || row.findings.iter().any(|finding| finding.of == of);
-                if !is_there {
+                if !row.says(&of) {
                     items.iter().for_each(|item| put(row, item));
                 }
                 self.stale(person);

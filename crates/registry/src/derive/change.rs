@@ -63,7 +63,7 @@ impl Item {
 
     pub(super) fn of(&self) -> String {
         match self {
-            Item::Dose(dose) => format!("Immunization/{}", dose.id),
+            Item::Dose(dose) => dose.of(),
             Item::Finding(finding) => finding.of.clone(),
         }
     }

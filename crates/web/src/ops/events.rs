@@ -2,13 +2,11 @@
 
 use super::refused::Refused;
 use super::{Ops, Shared, card, origin};
+use crate::sse::{self, Watch};
 use axum::extract::{RawQuery, State};
-use axum::http::StatusCode;
-use axum::response::sse::{Event, KeepAlive, Sse};
-use axum::response::{IntoResponse, Response};
-use futures_util::stream::unfold;
+use axum::response::Response;
+use axum::response::sse::Event;
 use std::collections::HashMap;
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, watch};
@@ -28,19 +26,10 @@ pub(super) async fn stream(State(ops): Shared, RawQuery(query): RawQuery) -> Res
         (None, None) => None,
         _ => return Err(Refused::invalid("tenant and destination belong together")),
     };
-    let place = ops.watchers.clone().try_acquire_owned().map_err(|_| {
-        let text = "too many pages are live already: close some";
-        Refused::new(StatusCode::SERVICE_UNAVAILABLE, "throttled", text)
-    })?;
+    let place = sse::place(&ops.watchers)?;
     let (every, stop) = (tokio::time::interval(EVERY), ops.stop.clone());
     let watcher = Watcher { ops, only, every, stop, sent: HashMap::new(), listed: None, _place: place };
-    let events = unfold(watcher, async |mut watcher| {
-        let event = watcher.next().await?;
-        Some((Ok::<_, Infallible>(event), watcher))
-    });
-    let sse = Sse::new(events).keep_alive(KeepAlive::default());
-    // Proxies of the nginx kind would hold the events back.
-    Ok(([("x-accel-buffering", "no")], sse).into_response())
+    Ok(sse::answer(watcher))
 }
 
 /// One open page.
@@ -56,7 +45,7 @@ struct Watcher {
     _place: OwnedSemaphorePermit,
 }
 
-impl Watcher {
+impl Watch for Watcher {
     /// Waits for something new; `None` when the server stops.
     async fn next(&mut self) -> Option<Event> {
         loop {
@@ -72,7 +61,9 @@ impl Watcher {
             }
         }
     }
+}
 
+impl Watcher {
     /// Whether there are other destinations than before, and the parts that are new.
     fn look(&mut self) -> (bool, Vec<(String, String)>) {
         let now_us = self.ops.engine.now_us();

@@ -4,16 +4,13 @@ use super::numbers::Numbers;
 use super::refused::InPage;
 use super::{Shared, Tracker, sections, value};
 use crate::ops::origin;
-use crate::ops::refused::Refused;
+use crate::sse::{self, Watch};
 use axum::extract::{Extension, RawQuery, State};
-use axum::http::StatusCode;
-use axum::response::sse::{Event, KeepAlive, Sse};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
+use axum::response::sse::Event;
 use engine::Session;
-use futures_util::stream::unfold;
 use registry::Definition;
 use std::collections::HashMap;
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, watch};
@@ -32,22 +29,13 @@ pub(super) async fn stream(
     let programme = tracker.programme(value(&pairs, "programme"))?;
     // Fails here, not in the stream, when the tenant's registry is not open.
     tracker.registry.changes(&session)?;
-    let place = tracker.watchers.clone().try_acquire_owned().map_err(|_| {
-        let text = "too many pages are live already: close some";
-        Refused::new(StatusCode::SERVICE_UNAVAILABLE, "throttled", text)
-    })?;
+    let place = sse::place(&tracker.watchers)?;
     let mut every = tokio::time::interval(EVERY);
     every.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let stop = tracker.stop.clone();
     let watcher =
         Watcher { tracker, session, programme, every, stop, sent: HashMap::new(), shown: None, _place: place };
-    let events = unfold(watcher, async |mut watcher| {
-        let event = watcher.next().await?;
-        Some((Ok::<_, Infallible>(event), watcher))
-    });
-    let sse = Sse::new(events).keep_alive(KeepAlive::default());
-    // Proxies of the nginx kind would hold the events back.
-    Ok(([("x-accel-buffering", "no")], sse).into_response())
+    Ok(sse::answer(watcher))
 }
 
 /// One open page.
@@ -64,7 +52,7 @@ struct Watcher {
     _place: OwnedSemaphorePermit,
 }
 
-impl Watcher {
+impl Watch for Watcher {
     /// Waits for something new; `None` when the server stops or the registry cannot be read any more.
     async fn next(&mut self) -> Option<Event> {
         loop {

@@ -1,42 +1,14 @@
 //! Server-sent events: what a page is told, and when they end.
 
+use crate::sse::{next, open, value};
 use crate::world::World;
-use axum::body::Body;
-use axum::http::Request;
-use http_body_util::BodyExt;
 use serde_json::Value;
-use tower::ServiceExt;
-
-async fn open(world: &World, path: &str) -> Body {
-    let request = Request::get(path).body(Body::empty()).unwrap();
-    let response = world.router.clone().oneshot(request).await.unwrap();
-    assert_eq!(response.status(), 200);
-    assert_eq!(response.headers()["content-type"], "text/event-stream");
-    response.into_body()
-}
-
-/// The next event with numbers; `None` at the end.
-async fn next(body: &mut Body) -> Option<Value> {
-    loop {
-        let frame = body.frame().await?.unwrap();
-        let text = String::from_utf8(frame.into_data().unwrap().to_vec()).unwrap();
-        if let Some((_, data)) = text.split_once("event: numbers\ndata: ") {
-            return Some(serde_json::from_str(data.trim_end()).unwrap());
-        }
-    }
-}
-
-fn value(event: &Value, key: &str) -> Option<String> {
-    let changed = event["changed"].as_array().unwrap();
-    let pair = changed.iter().find(|pair| pair[0] == key)?;
-    Some(pair[1].as_str().unwrap().to_owned())
-}
 
 #[tokio::test]
 async fn a_page_is_told_everything_once_and_then_what_changes() {
     let world = World::new().await;
     world.until(0, 0).await;
-    let mut body = open(&world, "/ops/events").await;
+    let mut body = open(&world.router, "/ops/events").await;
     let first = next(&mut body).await.unwrap();
     assert_eq!(first["destinations"], serde_json::json!(["default/emr"]));
     assert_eq!(value(&first, "default/emr/delivered").unwrap(), "0");
@@ -61,7 +33,7 @@ async fn a_page_is_told_everything_once_and_then_what_changes() {
 #[tokio::test]
 async fn events_end_when_the_server_stops() {
     let world = World::new().await;
-    let mut body = open(&world, "/ops/events?tenant=default&destination=emr").await;
+    let mut body = open(&world.router, "/ops/events?tenant=default&destination=emr").await;
     assert!(next(&mut body).await.is_some());
     world.stop.send(()).unwrap();
     while next(&mut body).await.is_some() {}
@@ -74,9 +46,9 @@ async fn a_stranger_cannot_open_streams_without_end() {
     world.get("/ops/events?tenant=default&destination=none").await.is(404);
     let mut open_ones = Vec::new();
     for _ in 0..64 {
-        open_ones.push(open(&world, "/ops/events").await);
+        open_ones.push(open(&world.router, "/ops/events").await);
     }
     world.get("/ops/events").await.is(503).shows("too many pages are live already");
     open_ones.pop();
-    drop(open(&world, "/ops/events").await);
+    drop(open(&world.router, "/ops/events").await);
 }
