@@ -212,7 +212,7 @@ fn check(config: &Config) -> Result<()> {
     config.validation()?;
     check_level(&config.log.level)?;
     if !config.event_sinks.is_empty() && !cfg!(feature = "nats") {
-        bail!("event_sink: this weir was built without NATS\nhint: cargo build --release --features nats");
+        bail!("event_sink: this weir was built without NATS\nhint: build with the default features");
     }
     if !matches!(config.log.format.as_str(), "text" | "json") {
         bail!("log.format must be text or json");
