@@ -6,6 +6,7 @@
 
 mod build;
 mod cell;
+mod census;
 mod clinical;
 mod day;
 mod decide;
@@ -23,6 +24,7 @@ mod person;
 mod programme;
 mod read;
 mod row;
+mod share;
 mod stats;
 mod summary;
 mod tally;
@@ -30,6 +32,7 @@ mod tenancy;
 mod turn;
 
 pub use cell::{KINDS, Kind};
+pub use census::{Census, CensusError, CensusTable};
 pub use decide::{Review, Reviews};
 pub use event::{IDENTITY, VACCINATION};
 pub use export::{Export, ExportError, Exported, ExportedDose, ExportedPerson, ExportedStanding, ExportedTable};
@@ -39,6 +42,7 @@ pub use matching::Match;
 pub use person::{Evaluated, Given, InvalidDose, Linked, Listed, Persons, PersonsQuery, Programme, Recommended, Whole};
 pub use programme::{Definition, DefinitionError, Definitions};
 pub use row::{Link, PersonId};
+pub use share::{CensusUsed, Denominator, OfCensus, Share};
 pub use stats::{AGE_BANDS, Count, Group, People, SMALL, Stats, StatsQuery, hide_small};
 pub use summary::{MARKS, Marks};
 pub use turn::{Difference, Recount};
@@ -60,6 +64,7 @@ pub struct Registry {
 
 struct Inner {
     definitions: RwLock<Arc<Definitions>>,
+    censuses: RwLock<Vec<Arc<Census>>>,
     zone: TimeZone,
     clock: Arc<dyn Clock>,
     random: Random,
@@ -76,7 +81,8 @@ impl Registry {
     /// `zone`: where a day begins.
     pub fn new(definitions: Definitions, zone: TimeZone, clock: Arc<dyn Clock>, random: Random) -> Registry {
         let definitions = RwLock::new(Arc::new(definitions));
-        Registry { inner: Arc::new(Inner { definitions, zone, clock, random, tenancies: RwLock::default() }) }
+        let (censuses, tenancies) = (RwLock::default(), RwLock::default());
+        Registry { inner: Arc::new(Inner { definitions, censuses, zone, clock, random, tenancies }) }
     }
 
     pub fn definitions(&self) -> Arc<Definitions> {

@@ -1,12 +1,15 @@
 //! The counts as people ask for them: who is vaccinated by region, sex and age, doses by vaccine, clinic, lot and day.
 
 use crate::cell::Kind;
-use crate::programme::Definition;
+use crate::programme::{Definition, Definitions};
+use crate::share::{self, CensusUsed, Denominator, OfCensus};
 use crate::summary::MARKS;
-use crate::{Registry, live::Live};
+use crate::tally::Tally;
+use crate::{Census, Registry};
 use engine::{Error, Session};
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use vaccines::Date;
 
 /// Counts below this are not shown to the outside: they may tell who is meant.
@@ -19,11 +22,13 @@ pub const AGE_BANDS: [i32; 7] = [0, 5, 12, 18, 50, 65, 80];
 pub struct StatsQuery {
     /// Id of a [`Definition`].
     pub programme: String,
-    /// Dimensions to break down by: `region`, `sex`, `age`, `birth_month` for people; `vaccine`, `clinic`, `lot`, `day` for
+    /// Dimensions to break down by: `region`, `sex`, `age`, `birth_month`, `birth_year` for people; `vaccine`, `clinic`, `lot`, `day` for
     /// doses. People and doses do not mix.
     pub by: Vec<String>,
     /// Who had reached a status by that day. Then people can be broken down by region only.
     pub as_of: Option<Date>,
+    /// What shares are of. A census is for people only.
+    pub denominator: Denominator,
     /// Hide small counts.
     pub suppress: bool,
 }
@@ -52,6 +57,9 @@ pub struct People {
     pub full: Count,
     /// By mark: `immune`, `overdue`, …
     pub marks: BTreeMap<&'static str, Count>,
+    /// When a census was asked for; then `not` is who is left of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub census: Option<OfCensus>,
 }
 
 /// The answer.
@@ -62,8 +70,10 @@ pub struct Stats {
     pub as_of: String,
     /// When it was counted, in microseconds since 1970.
     pub at_us: i64,
-    /// What the percentages are of.
-    pub denominator: &'static str,
+    /// What the percentages are of, in words.
+    pub denominator: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub census: Option<CensusUsed>,
     pub by: Vec<String>,
     /// All together.
     pub total: Group,
@@ -73,8 +83,8 @@ pub struct Stats {
 }
 
 /// Dimensions of people and of doses.
-const OF_PEOPLE: [&str; 4] = ["region", "sex", "age", "birth_month"];
-const OF_DOSES: [&str; 4] = ["vaccine", "clinic", "lot", "day"];
+const OF_PEOPLE: &[&str] = &["region", "sex", "age", "birth_month", "birth_year"];
+const OF_DOSES: &[&str] = &["vaccine", "clinic", "lot", "day"];
 
 #[derive(Clone, Copy, Default)]
 struct Sum {
@@ -92,52 +102,11 @@ impl Registry {
     /// See [`StatsQuery`]. Numbers are those of all commits that were acknowledged before the call.
     pub fn stats(&self, session: &Session, query: &StatsQuery) -> Result<Stats, Error> {
         let definitions = self.definitions();
-        let all = definitions.list();
-        let Some(programme) = all.iter().find(|one| one.id == query.programme) else {
-            let ids: Vec<&str> = all.iter().map(|one| one.id.as_str()).collect();
-            let hint = fhir::nearest::hint(&query.programme, ids.iter().copied());
-            return Err(refused(format!("programme: there is none of this id{hint}; GET /programmes lists them")));
-        };
-        let of_doses = query.by.iter().any(|by| OF_DOSES.contains(&by.as_str()));
-        let known = if of_doses { OF_DOSES } else { OF_PEOPLE };
-        if let Some(wrong) = query.by.iter().find(|by| !known.contains(&by.as_str())) {
-            let text = format!(
-                "by: `{wrong}` does not go here: use {} for people, or {} for doses",
-                OF_PEOPLE.join(", "),
-                OF_DOSES.join(", ")
-            );
-            return Err(refused(text));
-        }
         let tenancy = self.tenancy(&session.tenant)?;
+        let census = |day: Date| self.census(&session.tenant, day);
+        let at = (self.today(), self.now_us());
         let live = tenancy.live.read();
-        let today = self.today();
-        let as_of = query.as_of.unwrap_or(today);
-        let past = as_of < today;
-        if past && query.by.iter().any(|by| !matches!(by.as_str(), "region" | "vaccine" | "clinic" | "lot" | "day")) {
-            return Err(refused("as_of: people of an earlier day can be broken down by region only".into()));
-        }
-        let (total, groups) = if of_doses {
-            let belongs = |cvx: u16| definitions.belongs(&query.programme, cvx);
-            doses(&live, &query.by, as_of, belongs)
-        } else if past {
-            milestones(&live, &query.programme, &query.by, as_of)
-        } else {
-            people(&live, &query.programme, &query.by, today)
-        };
-        let mut stats = Stats {
-            programme: programme.clone(),
-            as_of: as_of.to_string(),
-            at_us: self.now_us(),
-            denominator: "known living persons",
-            by: query.by.clone(),
-            total,
-            groups,
-            suppressed: false,
-        };
-        if query.suppress {
-            stats.suppressed = suppress(&mut stats.total, &mut stats.groups);
-        }
-        Ok(stats)
+        reckon(&live.tally, &definitions, at, census, query)
     }
 
     /// A table of counts as it is: values of its dimensions, and the count. For exports and pages.
@@ -164,8 +133,75 @@ impl Registry {
     }
 }
 
+/// Answers a query from counts. `at`: the day it is, and the moment in microseconds since 1970.
+pub(crate) fn reckon(
+    tally: &Tally,
+    definitions: &Definitions,
+    at: (Date, i64),
+    census: impl FnOnce(Date) -> Option<Arc<Census>>,
+    query: &StatsQuery,
+) -> Result<Stats, Error> {
+    let programme = programme(definitions, &query.programme)?;
+    let of_doses = of_doses(&query.by)?;
+    let (today, at_us) = at;
+    let as_of = query.as_of.unwrap_or(today);
+    let past = as_of < today;
+    if past && query.by.iter().any(|by| !matches!(by.as_str(), "region" | "vaccine" | "clinic" | "lot" | "day")) {
+        return Err(refused("as_of: people of an earlier day can be broken down by region only".into()));
+    }
+    let census = match query.denominator {
+        Denominator::Known => None,
+        Denominator::Census if of_doses => {
+            return Err(refused("denominator: a census is of people: ask for doses without it".into()));
+        }
+        Denominator::Census => Some(census(as_of).ok_or_else(|| {
+            refused("denominator: no census table is set up here: the operator names one in vaccines.census_files".into())
+        })?),
+    };
+    let (mut total, mut groups) = if of_doses {
+        doses(tally, &query.by, as_of, |cvx: u16| definitions.belongs(&query.programme, cvx))
+    } else if past {
+        milestones(tally, &query.programme, &query.by, as_of)
+    } else {
+        people(tally, &query.programme, &query.by, today)
+    };
+    let mut used = None;
+    if let Some(census) = &census {
+        share::complete(census, &query.by, &mut groups);
+        let outside = share::outside(census, tally, today, query.suppress);
+        used = Some(CensusUsed { table: census.about().clone(), outside });
+    }
+    let suppressed = query.suppress && suppress(&mut total, &mut groups);
+    if let Some(census) = &census {
+        share::put(census, &query.by, &mut total, &mut groups, query.suppress);
+    }
+    let denominator = used.as_ref().map_or_else(|| "known living persons".to_owned(), CensusUsed::words);
+    let (as_of, by) = (as_of.to_string(), query.by.clone());
+    Ok(Stats { programme, as_of, at_us, denominator, census: used, by, total, groups, suppressed })
+}
+
+fn programme(definitions: &Definitions, id: &str) -> Result<Definition, Error> {
+    let all = definitions.list();
+    all.iter().find(|one| one.id == id).cloned().ok_or_else(|| {
+        let hint = fhir::nearest::hint(id, all.iter().map(|one| one.id.as_str()));
+        refused(format!("programme: there is none of this id{hint}; GET /programmes lists them"))
+    })
+}
+
+/// Whether the dimensions are those of doses.
+fn of_doses(by: &[String]) -> Result<bool, Error> {
+    let of_doses = by.iter().any(|by| OF_DOSES.contains(&by.as_str()));
+    let known = if of_doses { OF_DOSES } else { OF_PEOPLE };
+    let Some(wrong) = by.iter().find(|by| !known.contains(&by.as_str())) else { return Ok(of_doses) };
+    Err(refused(format!(
+        "by: `{wrong}` does not go here: use {} for people, or {} for doses",
+        OF_PEOPLE.join(", "),
+        OF_DOSES.join(", ")
+    )))
+}
+
 /// Age in whole years of somebody born in `month` (`YYYY-MM`), by the month.
-fn age(month: &str, today: Date) -> Option<i32> {
+pub(crate) fn age(month: &str, today: Date) -> Option<i32> {
     let today = today.to_string();
     let number = |text: &str| text.parse::<i32>().ok();
     let (year, of_year) = (number(month.get(..4)?)?, number(month.get(5..7)?)?);
@@ -187,19 +223,20 @@ fn dimension(by: &str, region: &str, sex: &str, month: &str, today: Date) -> Str
         "region" => region.to_owned(),
         "sex" => sex.to_owned(),
         "age" => age_band(month, today),
+        "birth_year" => month.get(..4).unwrap_or_default().to_owned(),
         _ => month.to_owned(),
     }
 }
 
-fn people(live: &Live, programme: &str, by: &[String], today: Date) -> (Group, Vec<Group>) {
+fn people(tally: &Tally, programme: &str, by: &[String], today: Date) -> (Group, Vec<Group>) {
     let mut sums: BTreeMap<Vec<String>, Sum> = BTreeMap::new();
     let key = |region: &str, sex: &str, month: &str| -> Vec<String> {
         by.iter().map(|by| dimension(by, region, sex, month, today)).collect()
     };
-    live.tally.each(Kind::Persons, |values, n| {
+    tally.each(Kind::Persons, |values, n| {
         sums.entry(key(values[0], values[1], values[2])).or_default().persons += n;
     });
-    live.tally.each(Kind::Standing, |values, n| {
+    tally.each(Kind::Standing, |values, n| {
         if values[0] != programme {
             return;
         }
@@ -219,13 +256,13 @@ fn people(live: &Live, programme: &str, by: &[String], today: Date) -> (Group, V
 }
 
 /// Who had reached a status by a day that is past. Denominators are those of today.
-fn milestones(live: &Live, programme: &str, by: &[String], as_of: Date) -> (Group, Vec<Group>) {
+fn milestones(tally: &Tally, programme: &str, by: &[String], as_of: Date) -> (Group, Vec<Group>) {
     let mut sums: BTreeMap<Vec<String>, Sum> = BTreeMap::new();
     let key = |region: &str| -> Vec<String> { by.iter().map(|_| region.to_owned()).collect() };
-    live.tally.each(Kind::Persons, |values, n| sums.entry(key(values[0])).or_default().persons += n);
+    tally.each(Kind::Persons, |values, n| sums.entry(key(values[0])).or_default().persons += n);
     let day = as_of.to_string();
     let boosted = MARKS.iter().position(|mark| *mark == "boosted").unwrap_or_default();
-    live.tally.each(Kind::Milestone, |values, n| {
+    tally.each(Kind::Milestone, |values, n| {
         if values[0] != programme || values[2] > day.as_str() {
             return;
         }
@@ -272,11 +309,18 @@ impl Sum {
             partial: count(self.partial),
             full: count(self.full),
             marks: MARKS.iter().zip(self.marks).map(|(mark, n)| (*mark, count(n))).collect(),
+            census: None,
         }
     }
 }
 
-fn doses(live: &Live, by: &[String], as_of: Date, belongs: impl Fn(u16) -> bool) -> (Group, Vec<Group>) {
+impl People {
+    pub(crate) fn nobody() -> People {
+        Sum::default().people()
+    }
+}
+
+fn doses(tally: &Tally, by: &[String], as_of: Date, belongs: impl Fn(u16) -> bool) -> (Group, Vec<Group>) {
     let mut sums: BTreeMap<Vec<String>, i64> = BTreeMap::new();
     let (mut total, day) = (0, as_of.to_string());
     let of_vaccine = |values: &[&str], by: &str| match by {
@@ -285,7 +329,7 @@ fn doses(live: &Live, by: &[String], as_of: Date, belongs: impl Fn(u16) -> bool)
         "lot" => values[2].to_owned(),
         _ => values[3].to_owned(),
     };
-    live.tally.each(Kind::Dose, |values, n| {
+    tally.each(Kind::Dose, |values, n| {
         if values[3] <= day.as_str() && values[0].parse().is_ok_and(&belongs) {
             total += n;
             *sums.entry(by.iter().map(|by| of_vaccine(values, by)).collect()).or_default() += n;
@@ -386,7 +430,7 @@ mod tests {
             not: Some(persons - partial - full),
             partial: Some(partial),
             full: Some(full),
-            marks: BTreeMap::new(),
+            ..People::default()
         };
         Group { values: vec![value.into()], people: Some(people), doses: None }
     }

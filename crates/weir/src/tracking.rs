@@ -5,7 +5,7 @@ use crate::wiring::{SystemClock, local_session};
 use anyhow::{Context, Result};
 use engine::{Engine, Session};
 use jiff::tz::TimeZone;
-use registry::{Definitions, Registry};
+use registry::{Census, Definitions, Registry};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -23,7 +23,28 @@ pub(crate) fn registry(config: &Config) -> Result<Registry> {
         format!("vaccines.time_zone: {zone:?} is no time zone\nhint: write such as America/New_York")
     })?;
     let definitions = definitions(&config.vaccines)?;
-    Ok(Registry::new(definitions, zone, Arc::new(SystemClock), Arc::new(seal::system_random)))
+    let registry = Registry::new(definitions, zone, Arc::new(SystemClock), Arc::new(seal::system_random));
+    registry.use_censuses(censuses(config)?).context("vaccines.census_files")?;
+    Ok(registry)
+}
+
+fn censuses(config: &Config) -> Result<Vec<Census>> {
+    let tenants = tenants(config);
+    let read = |file: &PathBuf| -> Result<Census> {
+        let census = Census::parse(&std::fs::read_to_string(file)?)?;
+        if let Some(unknown) = census.tenants().iter().find(|name| !tenants.contains(&name.as_str())) {
+            let hint = fhir::nearest::hint(unknown, tenants.iter().copied());
+            anyhow::bail!("# tenants: there is no tenant {unknown}{hint}: tenants are {}", tenants.join(", "));
+        }
+        Ok(census)
+    };
+    let files = config.vaccines.census_files.iter();
+    files.map(|file| read(file).with_context(|| format!("vaccines.census_files: {}", file.display()))).collect()
+}
+
+/// Names of all tenants.
+fn tenants(config: &Config) -> Vec<&str> {
+    std::iter::once("default").chain(config.store.tenants.iter().map(String::as_str)).collect()
 }
 
 fn definitions(vaccines: &Vaccines) -> Result<Definitions> {
@@ -74,15 +95,14 @@ fn schedule(dir: &Path) -> Result<Schedule> {
 /// When the files of the definitions were changed last.
 fn changed_at(vaccines: &Vaccines) -> Option<SystemTime> {
     let of_dirs = vaccines.schedule_dirs.iter().flat_map(|dir| files_in(dir).unwrap_or_default());
-    let all = of_dirs.chain(vaccines.programme_files.iter().cloned());
+    let all = of_dirs.chain(vaccines.programme_files.iter().chain(&vaccines.census_files).cloned());
     all.filter_map(|path| std::fs::metadata(path).ok()?.modified().ok()).max()
 }
 
 /// Reads what each tenant's registry keeps; answers a session for each.
 pub(crate) async fn open(config: &Config, registry: &Registry, engine: &Engine) -> Result<Vec<Session>> {
-    let names = std::iter::once("default").chain(config.store.tenants.iter().map(String::as_str));
     let mut sessions = Vec::new();
-    for name in names {
+    for name in tenants(config) {
         let session = Session { tenant: TenantId(name.into()), ..local_session("registry") };
         let opened = registry.open(engine, &session).await;
         opened.map_err(|error| anyhow::anyhow!("the registry of tenant {name}: {error}"))?;
@@ -92,14 +112,14 @@ pub(crate) async fn open(config: &Config, registry: &Registry, engine: &Engine) 
 }
 
 /// Lets time do its part: what is due changes with the day, and each night everything is counted again. Ends with the runtime.
-pub(crate) async fn run(vaccines: Vaccines, registry: Registry, engine: Engine, sessions: Vec<Session>) {
+pub(crate) async fn run(config: Config, registry: Registry, engine: Engine, sessions: Vec<Session>) {
     let mut counted = registry.today();
-    let mut files = changed_at(&vaccines);
+    let mut files = changed_at(&config.vaccines);
     loop {
-        let changed = changed_at(&vaccines);
+        let changed = changed_at(&config.vaccines);
         if changed != files {
             files = changed;
-            redefine(&vaccines, &registry);
+            redefine(&config, &registry);
             for session in &sessions {
                 if let Err(error) = registry.build(&engine, session).await {
                     tracing::error!(store.tenant = session.tenant.0, error = %error, "the registry was not built anew");
@@ -118,8 +138,13 @@ pub(crate) async fn run(vaccines: Vaccines, registry: Registry, engine: Engine, 
     }
 }
 
-fn redefine(vaccines: &Vaccines, registry: &Registry) {
-    match definitions(vaccines) {
+fn redefine(config: &Config, registry: &Registry) {
+    let taken = censuses(config).and_then(|tables| Ok(registry.use_censuses(tables)?));
+    match taken {
+        Ok(()) => tracing::info!("census tables were read again"),
+        Err(error) => tracing::error!(error = format!("{error:#}"), "census tables were not taken over"),
+    }
+    match definitions(&config.vaccines) {
         Ok(definitions) => {
             registry.redefine(definitions);
             tracing::info!("schedules and programmes were read again");
@@ -155,5 +180,39 @@ async fn recount(registry: &Registry, engine: &Engine, session: &Session) {
             );
         }
         Err(error) => tracing::error!(store.tenant = session.tenant.0, error = %error, "the recount failed"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_census_that_changes_is_taken_over_and_a_damaged_one_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("census.csv");
+        let write = |date: &str, table: &str| {
+            std::fs::write(&file, format!("# id: a\n# title: A\n# date: {date}\n# tenants: north\n{table}")).unwrap();
+        };
+        write("2024-01-01", "region,persons\n021,7\n");
+        let text = format!("[store]\ntenants = [\"north\"]\n[vaccines]\ncensus_files = [{:?}]\n", file.display().to_string());
+        let config = crate::config::parse("weir.toml", &text, &[]).unwrap();
+        let registry = registry(&config).unwrap();
+        let date = |tenant: &str| {
+            let census = registry.census(&TenantId(tenant.into()), registry.today());
+            census.map(|census| census.about().date.clone())
+        };
+        assert_eq!((date("north").as_deref(), date("default")), (Some("2024-01-01"), None));
+        write("2025-01-01", "region,persons\n021,8\n");
+        redefine(&config, &registry);
+        assert_eq!(date("north").as_deref(), Some("2025-01-01"));
+        write("2026-01-01", "region,persons\n02139,8\n");
+        redefine(&config, &registry);
+        assert_eq!(date("north").as_deref(), Some("2025-01-01"), "the old one stays in force");
+        let error = format!("{:#}", super::registry(&config).unwrap_err());
+        assert!(error.contains("census.csv: line 6, column region: \"02139\" is no region"), "{error}");
+        std::fs::write(&file, "# id: a\n# title: A\n# date: 2024-01-01\n# tenants: nort\npersons\n1\n").unwrap();
+        let error = format!("{:#}", super::registry(&config).unwrap_err());
+        assert!(error.contains("there is no tenant nort (did you mean north?)"), "{error}");
     }
 }

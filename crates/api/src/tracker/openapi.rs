@@ -27,14 +27,16 @@ fn query(path: &str) -> &'static [(&'static str, &'static str, &'static str)] {
         }
         "/stats" => &[
             ("programme", "Id of a programme", "covid-19-primary"),
-            ("by", "region, sex, age, birth_month for people; vaccine, clinic, lot, day for doses", "region,sex"),
+            ("by", "region, sex, age, birth_month, birth_year for people; vaccine, clinic, lot, day for doses", "region,sex"),
             ("as_of", "Who had reached a status by that day", "2026-11-01"),
+            ("denominator", "What shares are of: known persons, or the tenant's census table", "census"),
             ("format", "json or csv", "csv"),
             ("suppress", "Hide counts below 11; a CSV always does", "true"),
         ],
         "/stats/stream" => &[
             ("programme", "Id of a programme", "covid-19-primary"),
             ("by", "As in /stats", "region"),
+            ("denominator", "As in /stats", "known"),
             ("suppress", "Hide counts below 11", "true"),
         ],
         "/reviews" => &[("after", "`next` of the page before", ""), ("limit", "1 to 200, 50 if absent", "50")],

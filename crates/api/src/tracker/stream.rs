@@ -33,7 +33,7 @@ struct Watcher {
 }
 
 pub(super) fn watch(tracker: &Tracker, request: &Request) -> Result<Answer, Failure> {
-    let params = Params::new(&request.pairs, &["programme", "by", "suppress"])?;
+    let params = Params::new(&request.pairs, &["programme", "by", "denominator", "suppress"])?;
     let query = numbers::query(&params)?;
     // Whatever is wrong with it is said before the stream begins.
     tracker.registry.stats(&request.session, &query)?;

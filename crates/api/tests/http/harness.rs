@@ -22,6 +22,8 @@ pub(crate) struct World {
     pub(crate) router: Router,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) clock: Arc<ManualClock>,
+    /// Of a world that tracks.
+    pub(crate) registry: Option<registry::Registry>,
     _dir: tempfile::TempDir,
 }
 
@@ -109,7 +111,7 @@ impl World {
         let registry = registry(&engine, &clock);
         let metrics = Arc::new(Metrics::default());
         let router = api::router(engine, registry, config, metrics.clone());
-        World { router, metrics, clock, _dir: dir }
+        World { router, metrics, clock, registry: None, _dir: dir }
     }
 
     /// With a registry that follows every commit of the default tenant and of the tenant `other`.
@@ -129,8 +131,8 @@ impl World {
             registry.open(&engine, &session).await.unwrap();
         }
         let metrics = Arc::new(Metrics::default());
-        let router = api::router(engine, registry, config, metrics.clone());
-        World { router, metrics, clock, _dir: dir }
+        let router = api::router(engine, registry.clone(), config, metrics.clone());
+        World { router, metrics, clock, registry: Some(registry), _dir: dir }
     }
 
     pub(crate) async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Reply {

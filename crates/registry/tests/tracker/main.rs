@@ -1,6 +1,7 @@
 //! The tracker through the engine: what writes do to persons, status and counts.
 
 mod at_rest;
+mod census;
 mod export;
 mod history;
 mod identity;

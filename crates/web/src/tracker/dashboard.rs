@@ -113,22 +113,24 @@ pub(super) async fn show(
     Extension(session): Extension<Session>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, InPage> {
-    let pairs = origin::parameters(query.as_deref(), &["programme"])?;
+    let pairs = origin::parameters(query.as_deref(), &["programme", "denominator"])?;
     let programme = tracker.programme(value(&pairs, "programme"))?;
-    let numbers = tracker.numbers(&session, &programme, Duration::ZERO)?;
+    let denominator = tracker.denominator(&session, value(&pairs, "denominator"))?;
+    let numbers = tracker.numbers(&session, &programme, denominator, Duration::ZERO)?;
     let places = tracker.places(&session, &numbers, true).await?;
-    Ok(page::page("/tracker", &programme.title, content(&tracker, &numbers, &places)))
+    let has_census = tracker.registry.census(&session.tenant, tracker.registry.today()).is_some();
+    Ok(page::page("/tracker", &programme.title, content(&tracker, &numbers, &places, has_census)))
 }
 
-fn content(tracker: &Tracker, numbers: &Numbers, places: &Places) -> Markup {
+fn content(tracker: &Tracker, numbers: &Numbers, places: &Places, has_census: bool) -> Markup {
     let parts = sections::parts(numbers, places);
     let part = |key: &str| parts.iter().find(|(other, _)| *other == key).map(|(_, markup)| markup);
     let programme = &numbers.definition;
-    let events = link("/tracker/events", &[("programme", &programme.id)]);
+    let events = link("/tracker/events", &chosen(numbers));
     let has_people = numbers.people.persons.unwrap_or(0) > 0;
     html! {
         h1 { "Who is vaccinated: " (programme.title) }
-        (chooser(tracker, programme))
+        (chooser(tracker, numbers, has_census))
         div.live {
             button.secondary #updating type="button" data-events=(events) hidden { "Stop updating" }
             p.state.aside #state role="status" { "These are the numbers of when the page was loaded. Load it again for new ones." }
@@ -152,7 +154,7 @@ fn content(tracker: &Tracker, numbers: &Numbers, places: &Places) -> Markup {
                     div data-live=(rows) { (part(&rows).unwrap_or(&html! {})) }
                 }
                 (definition(numbers, &section.of, part("as-of")))
-                (download(programme, section))
+                (download(numbers, section))
             }
         }
         @for section in &TABLES {
@@ -161,13 +163,20 @@ fn content(tracker: &Tracker, numbers: &Numbers, places: &Places) -> Markup {
                 p { (section.counts) }
                 div data-live=(section.key) { (part(section.key).unwrap_or(&html! {})) }
                 (definition(numbers, &section.of, part("as-of")))
-                (download(programme, section))
+                (download(numbers, section))
             }
         }
     }
 }
 
-fn chooser(tracker: &Tracker, chosen: &Definition) -> Markup {
+/// The parameters that lead to these numbers.
+fn chosen(numbers: &Numbers) -> Vec<(&'static str, &str)> {
+    let census = numbers.census.is_some().then_some(("denominator", "census"));
+    [("programme", numbers.definition.id.as_str())].into_iter().chain(census).collect()
+}
+
+fn chooser(tracker: &Tracker, numbers: &Numbers, has_census: bool) -> Markup {
+    let chosen = &numbers.definition;
     let all = tracker.registry.definitions().list();
     let group = |name: &str, clinical: bool| {
         html! { optgroup label=(name) {
@@ -183,7 +192,20 @@ fn chooser(tracker: &Tracker, chosen: &Definition) -> Markup {
                 (group("Tables that say which doses count (surveillance)", false))
                 (group("CDC's immunization schedule (clinical)", true))
             }
+            @if has_census { (of_whom(numbers)) }
             button { "Show" }
+        }
+    }
+}
+
+/// What shares are of.
+fn of_whom(numbers: &Numbers) -> Markup {
+    let is_census = numbers.census.is_some();
+    html! {
+        label for="denominator" { "Shares of" }
+        select #denominator name="denominator" {
+            option value="known" selected[!is_census] { "the people known here" }
+            option value="census" selected[is_census] { "everybody, by the census table" }
         }
     }
 }
@@ -199,7 +221,10 @@ fn definition(numbers: &Numbers, of: &Of, as_of: Option<&Markup>) -> Markup {
             }
         }
         @match of {
-            Of::People => { "Shares are of: " (numbers.denominator) ". " }
+            Of::People => {
+                "Shares are of: " (numbers.denominator) ". "
+                @if numbers.census.is_some() { "Not vaccinated: who is left of the table. Shares above 95% are not told apart. " }
+            }
             Of::Doses => "Doses, not people; each event once. ",
             Of::All => "",
         }
@@ -207,7 +232,7 @@ fn definition(numbers: &Numbers, of: &Of, as_of: Option<&Markup>) -> Markup {
     } }
 }
 
-fn download(programme: &Definition, section: &Section) -> Markup {
-    let href = link(&format!("/tracker/export/{}", section.file), &[("programme", &programme.id)]);
+fn download(numbers: &Numbers, section: &Section) -> Markup {
+    let href = link(&format!("/tracker/export/{}", section.file), &chosen(numbers));
     html! { p { a href=(href) { "Download as CSV" span.hidden { ": " (section.title) } } " (numbers that are too small are hidden)" } }
 }

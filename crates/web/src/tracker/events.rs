@@ -9,7 +9,7 @@ use axum::extract::{Extension, RawQuery, State};
 use axum::response::Response;
 use axum::response::sse::Event;
 use engine::Session;
-use registry::Definition;
+use registry::{Definition, Denominator};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,8 +25,9 @@ pub(super) async fn stream(
     Extension(session): Extension<Session>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, InPage> {
-    let pairs = origin::parameters(query.as_deref(), &["programme"])?;
+    let pairs = origin::parameters(query.as_deref(), &["programme", "denominator"])?;
     let programme = tracker.programme(value(&pairs, "programme"))?;
+    let denominator = tracker.denominator(&session, value(&pairs, "denominator"))?;
     // Fails here, not in the stream, when the tenant's registry is not open.
     tracker.registry.changes(&session)?;
     let place = sse::place(&tracker.watchers)?;
@@ -34,7 +35,7 @@ pub(super) async fn stream(
     every.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let stop = tracker.stop.clone();
     let watcher =
-        Watcher { tracker, session, programme, every, stop, sent: HashMap::new(), shown: None, _place: place };
+        Watcher { tracker, session, programme, denominator, every, stop, sent: HashMap::new(), shown: None, _place: place };
     Ok(sse::answer(watcher))
 }
 
@@ -43,6 +44,7 @@ struct Watcher {
     tracker: Arc<Tracker>,
     session: Session,
     programme: Definition,
+    denominator: Denominator,
     every: Interval,
     stop: watch::Receiver<()>,
     /// What the page shows, by key.
@@ -60,7 +62,7 @@ impl Watch for Watcher {
                 _ = self.every.tick() => {}
                 _ = self.stop.changed() => return None,
             }
-            let numbers = self.tracker.numbers(&self.session, &self.programme, SHARED).ok()?;
+            let numbers = self.tracker.numbers(&self.session, &self.programme, self.denominator, SHARED).ok()?;
             if self.shown.as_ref().is_some_and(|shown| Arc::ptr_eq(shown, &numbers)) {
                 continue;
             }

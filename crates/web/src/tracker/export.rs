@@ -11,7 +11,7 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, X_CON
 use axum::response::{IntoResponse, Response};
 use engine::Session;
 use fhir::nearest::hint;
-use registry::{Count, Definition, Stats, StatsQuery, hide_small};
+use registry::{Count, Definition, Denominator, OfCensus, Share, Stats, StatsQuery, hide_small};
 use std::time::Duration;
 
 const FILES: [&str; 11] = [
@@ -37,7 +37,7 @@ struct File {
     counts: Vec<&'static str>,
     rows: Vec<(Vec<String>, Vec<Count>)>,
     /// What the counts are of.
-    of: &'static str,
+    of: String,
 }
 
 pub(super) async fn download(
@@ -46,17 +46,18 @@ pub(super) async fn download(
     Path(name): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, InPage> {
-    let pairs = origin::parameters(query.as_deref(), &["programme"])?;
+    let pairs = origin::parameters(query.as_deref(), &["programme", "denominator"])?;
     if !FILES.contains(&name.as_str()) {
         return Err(InPage::not_found(format!("there is no file {}{}", super::short(&name), hint(&name, FILES))));
     }
     let programme = tracker.programme(value(&pairs, "programme"))?;
-    let numbers = tracker.numbers(&session, &programme, Duration::ZERO)?;
+    let denominator = tracker.denominator(&session, value(&pairs, "denominator"))?;
+    let numbers = tracker.numbers(&session, &programme, denominator, Duration::ZERO)?;
     let places = tracker.places(&session, &numbers, false).await?;
     let file = match name.as_str() {
-        "ages.csv" => tracker.of_people(&session, &programme, "age")?,
-        "regions.csv" => tracker.of_people(&session, &programme, "region")?,
-        "sexes.csv" => tracker.of_people(&session, &programme, "sex")?,
+        "ages.csv" => tracker.of_people(&session, &programme, "age", denominator)?,
+        "regions.csv" => tracker.of_people(&session, &programme, "region", denominator)?,
+        "sexes.csv" => tracker.of_people(&session, &programme, "sex", denominator)?,
         other => of_counts(other, &numbers, &places),
     };
     let headers = [
@@ -81,14 +82,14 @@ impl File {
         heads.extend(&self.counts);
         heads.extend(["counted", "programme", "calculator", "version", "as_of"]);
         let as_of = numbers.today.to_string();
-        let (id, calculator, version) = match self.of {
+        let (id, calculator, version) = match self.of.as_str() {
             "doses of all vaccines" | "problems" => ("", "", ""),
             _ => (id.as_str(), *calculator, version.as_str()),
         };
         let row = |(values, counts): &(Vec<String>, Vec<Count>)| {
             let mut cells = values.clone();
-            cells.extend(counts.iter().map(|count| count.map_or_else(|| HIDDEN.to_owned(), |n| n.to_string())));
-            cells.extend([self.of, id, calculator, version, &as_of].map(str::to_owned));
+            cells.extend(counts.iter().map(|count| shown(*count)));
+            cells.extend([self.of.as_str(), id, calculator, version, &as_of].map(str::to_owned));
             cells
         };
         let rows: Vec<_> = self.rows.iter().map(row).collect();
@@ -97,28 +98,61 @@ impl File {
 }
 
 impl Tracker {
-    fn of_people(&self, session: &Session, programme: &Definition, by: &'static str) -> Result<File, InPage> {
+    fn of_people(
+        &self,
+        session: &Session,
+        programme: &Definition,
+        by: &'static str,
+        denominator: Denominator,
+    ) -> Result<File, InPage> {
         let query = StatsQuery {
             programme: programme.id.clone(),
             by: vec![by.to_owned()],
+            denominator,
             suppress: true,
             ..StatsQuery::default()
         };
-        let Stats { mut groups, denominator, .. } = self.registry.stats(session, &query)?;
+        let Stats { mut groups, denominator, census, .. } = self.registry.stats(session, &query)?;
         if by == "age" {
             groups.sort_by_key(|group| first_year(&group.values[0]));
         }
+        let is_census = census.is_some();
         let row = |group: registry::Group| {
             let people = group.people.unwrap_or_default();
-            (group.values, vec![people.persons, people.full, people.partial, people.not])
+            let Some(of) = people.census.filter(|_| is_census) else {
+                return (group.values, vec![people.persons, people.full, people.partial, people.not]);
+            };
+            (group.values.into_iter().chain(against(&of, people.not)).collect(), vec![people.persons, people.full, people.partial])
         };
+        let (mut names, mut counts) = (vec![by], vec!["persons", "full", "partial"]);
+        match is_census {
+            true => names.extend(["census_people", "not", "first_percent", "full_percent"]),
+            false => counts.push("not"),
+        }
         Ok(File {
-            names: vec![by],
-            counts: vec!["persons", "full", "partial", "not"],
+            names,
+            counts,
             rows: groups.into_iter().map(row).collect(),
             of: denominator,
         })
     }
+}
+
+/// What the census table says of a group, as text.
+fn against(of: &OfCensus, not: Count) -> [String; 4] {
+    if of.missing.is_some() {
+        return ["not in table".to_owned(), String::new(), String::new(), String::new()];
+    }
+    let percent = |share: Option<Share>| match share {
+        None => String::new(),
+        Some(Share::AtLeast95) => ">=95".to_owned(),
+        Some(share) => format!("{:.1}", share.percent()),
+    };
+    [shown(of.people), shown(not), percent(of.first_percent), percent(of.full_percent)]
+}
+
+fn shown(count: Count) -> String {
+    count.map_or_else(|| HIDDEN.to_owned(), |n| n.to_string())
 }
 
 fn of_counts(name: &str, numbers: &Numbers, places: &Places) -> File {
@@ -171,5 +205,5 @@ fn of_counts(name: &str, numbers: &Numbers, places: &Places) -> File {
             counts[column] = value;
         }
     }
-    File { names, counts, rows, of }
+    File { names, counts, rows, of: of.to_owned() }
 }

@@ -27,7 +27,7 @@ use engine::{Engine, Session};
 use fhir::nearest::hint;
 use numbers::Counted;
 use refused::InPage;
-use registry::{Definition, Registry};
+use registry::{Definition, Denominator, Registry};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use store::TenantId;
@@ -99,6 +99,24 @@ impl Tracker {
             let hint = hint(id, all.iter().map(|one| one.id.as_str()));
             InPage::not_found(format!("there is no programme {}{hint}", short(id)))
         })
+    }
+
+    /// What shares are of: `known`, as without it, or `census`, which the tenant must have.
+    fn denominator(&self, session: &Session, name: Option<&str>) -> Result<Denominator, InPage> {
+        match name {
+            None | Some("known") => Ok(Denominator::Known),
+            Some("census") if self.registry.census(&session.tenant, self.registry.today()).is_some() => {
+                Ok(Denominator::Census)
+            }
+            Some("census") => {
+                let text = "no census table is set up here: the operator names one in vaccines.census_files";
+                Err(InPage::not_found(text.to_owned()))
+            }
+            Some(other) => {
+                let text = format!("denominator: known or census{}", hint(other, ["known", "census"]));
+                Err(InPage::not_found(text))
+            }
+        }
     }
 }
 

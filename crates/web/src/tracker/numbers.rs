@@ -1,10 +1,10 @@
 //! Everything that `/tracker` shows of a programme, counted at one moment.
 
 use super::refused::InPage;
-use super::{Tracker, locked, of_tenant};
+use super::{Tracker, locked, of_tenant, say};
 use engine::Session;
 use jiff::civil::Date;
-use registry::{AGE_BANDS, Definition, Group, Kind, People, StatsQuery};
+use registry::{AGE_BANDS, CensusUsed, Definition, Denominator, Group, Kind, People, StatsQuery};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +28,9 @@ pub(super) struct Numbers {
     pub(super) today: Date,
     /// When they were counted, in microseconds since 1970.
     pub(super) at_us: i64,
-    pub(super) denominator: &'static str,
+    pub(super) denominator: String,
+    /// The table that people were put against, when that was asked for.
+    pub(super) census: Option<CensusUsed>,
     pub(super) people: People,
     pub(super) ages: Vec<Group>,
     pub(super) regions: Vec<Group>,
@@ -56,26 +58,27 @@ impl Tracker {
         &self,
         session: &Session,
         definition: &Definition,
+        denominator: Denominator,
         age_max: Duration,
     ) -> Result<Arc<Numbers>, InPage> {
         let changes = *self.registry.changes(session)?.borrow();
         let key = (changes, self.registry.today().to_string());
-        let place = of_tenant(session, &definition.id);
+        let place = of_tenant(session, &format!("{} {denominator:?}", definition.id));
         let good = |counted: &&Counted| counted.key == key || counted.at.elapsed() < age_max;
         if let Some(counted) = locked(&self.counted).get(&place).filter(good) {
             return Ok(counted.numbers.clone());
         }
-        let numbers = Arc::new(self.count(session, definition)?);
+        let numbers = Arc::new(self.count(session, definition, denominator)?);
         let counted = Counted { key, at: Instant::now(), numbers: numbers.clone() };
         locked(&self.counted).insert(place, counted);
         Ok(numbers)
     }
 
-    fn count(&self, session: &Session, definition: &Definition) -> Result<Numbers, InPage> {
-        let all = self.registry.stats(session, &query(definition, &[]))?;
-        let people = |by: &str| -> Result<Vec<Group>, InPage> {
-            Ok(self.registry.stats(session, &query(definition, &[by]))?.groups)
-        };
+    fn count(&self, session: &Session, definition: &Definition, denominator: Denominator) -> Result<Numbers, InPage> {
+        let of_people = |by: &[&str]| StatsQuery { denominator, ..query(definition, by) };
+        let all = self.registry.stats(session, &of_people(&[]))?;
+        let people =
+            |by: &str| -> Result<Vec<Group>, InPage> { Ok(self.registry.stats(session, &of_people(&[by]))?.groups) };
         let doses = |by: &str| -> Result<Counts, InPage> {
             let stats = self.registry.stats(session, &query(definition, &[by]))?;
             let counts = stats.groups.into_iter().map(|group| (group.values.concat(), group.doses.unwrap_or(0)));
@@ -87,12 +90,13 @@ impl Tracker {
         let mut ages = people("age")?;
         ages.sort_by_key(|group| first_year(&group.values[0]));
         let mut regions = people("region")?;
-        regions.sort_by_key(|group| std::cmp::Reverse(group.people.as_ref().and_then(|people| people.persons)));
+        regions.sort_by_key(|group| std::cmp::Reverse(group.people.as_ref().map(say::size)));
         Ok(Numbers {
             definition: definition.clone(),
             today,
             at_us: all.at_us,
             denominator: all.denominator,
+            census: all.census,
             people: all.total.people.unwrap_or_default(),
             ages,
             regions,

@@ -1,6 +1,8 @@
 //! The tracker's codes in words.
 
+use crate::words::grouped;
 use jiff::civil::Date;
+use registry::{People, Share};
 use vaccines::DoseReason;
 
 const REASONS: [DoseReason; 14] = [
@@ -150,6 +152,32 @@ pub(super) fn share(n: u64, of: u64) -> String {
     if of == 0 { "-".to_owned() } else { format!("{:.1}%", n as f64 * 100.0 / of as f64) }
 }
 
+/// How many people shares of a group are of; `None` where the census table does not say.
+pub(super) fn size(people: &People) -> Option<u64> {
+    people.census.as_ref().map_or(people.persons, |of| of.people)
+}
+
+/// A share of a group: of the persons known, or of the census table.
+pub(super) fn share_of(n: u64, people: &People) -> String {
+    let Some(of) = &people.census else { return share(n, people.persons.unwrap_or(0)) };
+    match of.people {
+        None => "not in the table".to_owned(),
+        Some(all) if n > all => format!("\u{2265} 95%: more than the {} of the table", grouped(all)),
+        Some(all) => match Share::of(n, all) {
+            None => "-".to_owned(),
+            Some(Share::AtLeast95) => "\u{2265} 95%".to_owned(),
+            Some(share) => format!("{:.1}%", share.percent()),
+        },
+    }
+}
+
+/// The same for a drawing: 0 to 1.
+pub(super) fn part_of(n: u64, people: &People) -> f64 {
+    let all = size(people).unwrap_or(0);
+    let part = n as f64 / all.max(1) as f64;
+    if people.census.is_some() { part.min(0.95) } else { part }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -160,5 +188,19 @@ mod tests {
         assert_eq!(likeness("birth: one part differs"), "Birth date: one part differs");
         assert_eq!([day("2021-04-01"), day("2021")], ["1 Apr 2021", "2021"]);
         assert_eq!([share(1, 3), share(0, 0)], ["33.3%", "-"]);
+    }
+
+    #[test]
+    fn a_share_of_a_census_is_capped_and_never_invented() {
+        let of = |people: Option<u64>| {
+            let census = registry::OfCensus { people, ..registry::OfCensus::default() };
+            People { persons: Some(10), census: Some(census), ..People::default() }
+        };
+        assert_eq!(share_of(1, &of(Some(3))), "33.3%");
+        assert_eq!(share_of(96, &of(Some(100))), "\u{2265} 95%");
+        assert_eq!(share_of(5_000, &of(Some(4_000))), "\u{2265} 95%: more than the 4,000 of the table");
+        assert_eq!(share_of(1, &of(None)), "not in the table");
+        assert_eq!(share_of(1, &People { persons: Some(10), ..People::default() }), "10.0%");
+        assert!(part_of(5, &of(Some(4))) < 0.951);
     }
 }

@@ -8,7 +8,7 @@ use super::{link, say};
 use crate::words::{self, grouped};
 use jiff::civil::Date;
 use maud::{Markup, html};
-use registry::{Group, People};
+use registry::Group;
 use std::collections::BTreeMap;
 
 /// Days of the chart of doses.
@@ -30,7 +30,7 @@ pub(super) fn parts(numbers: &Numbers, places: &Places) -> Vec<(&'static str, Ma
     vec![
         ("as-of", as_of(numbers)),
         ("people", people(numbers)),
-        ("doubt", doubt(&numbers.people)),
+        ("doubt", doubt(numbers)),
         ("lists", lists(numbers)),
         ("curve", curve(numbers)),
         ("curve-rows", curve_rows(numbers)),
@@ -76,23 +76,37 @@ fn n(count: Option<u64>) -> u64 {
 
 fn people(numbers: &Numbers) -> Markup {
     let all = &numbers.people;
-    let persons = n(all.persons);
     let boosted = n(all.marks.get("boosted").copied().flatten());
+    let census = all.census.as_ref().map(|of| ("people in the census table", n(of.people), false));
     let shown = [
-        ("known living people", persons, None),
-        ("fully vaccinated", n(all.full), Some(persons)),
-        ("partly vaccinated", n(all.partial), Some(persons)),
-        ("not vaccinated", n(all.not), Some(persons)),
-        ("had a booster", boosted, Some(persons)),
-        ("doses given", numbers.doses, None),
+        ("known living people", n(all.persons), false),
+        ("fully vaccinated", n(all.full), true),
+        ("partly vaccinated", n(all.partial), true),
+        ("not vaccinated", n(all.not), true),
+        ("had a booster", boosted, true),
+        ("doses given", numbers.doses, false),
     ];
-    html! { @for (name, count, of) in &shown { div {
+    html! { @for (name, count, has_share) in census.iter().chain(&shown) { div {
         dt { (name) }
-        dd { (grouped(*count)) @if let Some(of) = of { span.share { " " (say::share(*count, *of)) } } }
+        dd { (grouped(*count)) @if *has_share { span.share { " " (say::share_of(*count, all)) } } }
     } } }
 }
 
-fn doubt(people: &People) -> Markup {
+/// What speaks against the shares.
+fn doubt(numbers: &Numbers) -> Markup {
+    let people = &numbers.people;
+    if let Some((used, of)) = numbers.census.as_ref().zip(people.census.as_ref()) {
+        let outside = n(used.outside);
+        return html! {
+            @if of.exceeded { p.notice {
+                "More people are vaccinated than the census table has. It may be of another place, or too old."
+            } }
+            @if outside > 0 { p.notice {
+                (grouped(outside)) " known people are in no group of the census table: their region, sex or age is not known, or "
+                "the table does not have it. They are in the numbers above, and in no group below that the table has."
+            } }
+        };
+    }
     let share = n(people.full) as f64 / n(people.persons).max(1) as f64;
     html! { @if share > DOUBTFUL { p.notice {
         "More than 95 of 100 known people are fully vaccinated. Perhaps only those who were vaccinated are known: "
@@ -132,10 +146,11 @@ fn curve(numbers: &Numbers) -> Markup {
     let (Some((first, _)), Some((last, sums))) = (days.first(), days.last()) else {
         return html! { p { "Nobody has had a dose that counts. The curve begins with the first one." } };
     };
-    let persons = n(numbers.people.persons);
+    let of = |n: u64| say::share_of(n, &numbers.people);
     let share = |at: usize| -> Vec<f64> {
-        days.iter().map(|(_, sums)| sums[at] as f64 * 100.0 / persons.max(1) as f64).collect()
+        days.iter().map(|(_, sums)| say::part_of(sums[at], &numbers.people) * 100.0).collect()
     };
+    let whom = if numbers.census.is_some() { "the people in the census table" } else { "known living people" };
     let series = [
         Series { name: "at least one dose", class: "first", values: share(0) },
         Series { name: "fully vaccinated (dashed)", class: "full", values: share(1) },
@@ -143,12 +158,12 @@ fn curve(numbers: &Numbers) -> Markup {
     ];
     let most = series.iter().flat_map(|series| &series.values).copied().fold(0.0, f64::max);
     let text = format!(
-        "From {} to {}. On the last day {} of known living people had at least one dose, {} were fully vaccinated, {} had a booster.",
+        "From {} to {}. On the last day {} of {whom} had at least one dose, {} were fully vaccinated, {} had a booster.",
         say::written(*first),
         say::written(*last),
-        say::share(sums[0], persons),
-        say::share(sums[1], persons),
-        say::share(sums[2], persons)
+        of(sums[0]),
+        of(sums[1]),
+        of(sums[2])
     );
     let label = Label { id: "curve", title: "Share of people vaccinated, by day", text: &text };
     html! {
@@ -158,10 +173,9 @@ fn curve(numbers: &Numbers) -> Markup {
 }
 
 fn curve_rows(numbers: &Numbers) -> Markup {
-    let persons = n(numbers.people.persons);
     let mut days = cumulated(numbers);
     days.retain(|(day, _)| numbers.milestones.contains_key(day));
-    let cell = |n: u64| html! { (grouped(n)) " (" (say::share(n, persons)) ")" };
+    let cell = |n: u64| html! { (grouped(n)) " (" (say::share_of(n, &numbers.people)) ")" };
     let row = |(day, sums): &(Date, [u64; 3])| -> Vec<Markup> {
         std::iter::once(html! { (say::written(*day)) }).chain(sums.map(cell)).collect()
     };
@@ -251,29 +265,39 @@ fn rest(all: usize) -> Markup {
 
 fn bar(group: &Group, name: &dyn Fn(&str) -> String) -> Option<Bar> {
     let people = group.people.as_ref()?;
-    let persons = n(people.persons);
-    let share = |n: u64| n as f64 / persons.max(1) as f64;
-    let text = format!("{} fully", say::share(n(people.full), persons));
-    Some(Bar { name: name(&group.values[0]), text, parts: [share(n(people.full)), share(n(people.partial)), 0.0] })
+    let full = n(people.full);
+    let both = say::part_of(full + n(people.partial), people);
+    let (text, parts) = match say::size(people) {
+        None => (say::share_of(full, people), [0.0; 3]),
+        Some(_) => {
+            let part = say::part_of(full, people);
+            (format!("{} fully", say::share_of(full, people)), [part, (both - part).max(0.0), 0.0])
+        }
+    };
+    Some(Bar { name: name(&group.values[0]), text, parts })
 }
 
 fn group_rows(head: &str, all: &[Group], name: &dyn Fn(&str) -> String) -> Markup {
     let row = |group: &Group| -> Option<Vec<Markup>> {
         let people = group.people.as_ref()?;
-        let persons = n(people.persons);
-        let cell = |count: u64| html! { (grouped(count)) " (" (say::share(count, persons)) ")" };
-        Some(vec![
-            html! { (name(&group.values[0])) },
-            html! { (grouped(persons)) },
-            cell(n(people.full)),
-            cell(n(people.partial)),
-            cell(n(people.not)),
-        ])
+        let cell = |count: u64| html! { (grouped(count)) " (" (say::share_of(count, people)) ")" };
+        let size = say::size(people).map_or_else(|| "not in the table".to_owned(), grouped);
+        let not = people.not.map_or_else(|| html! { "-" }, cell);
+        let mut cells = vec![html! { (name(&group.values[0])) }, html! { (grouped(n(people.persons))) }];
+        cells.extend(people.census.is_some().then(|| html! { (size) }));
+        cells.extend([cell(n(people.full)), cell(n(people.partial)), not]);
+        Some(cells)
     };
     let rows: Vec<_> = all.iter().filter_map(row).take(ROWS_MAX).collect();
-    let heads =
-        [Head::Text(head), Head::Count("People"), Head::Count("Fully"), Head::Count("Partly"), Head::Count("Not")];
-    table("Shares are of the known living people of the row.", &heads, &rows)
+    let is_census = all.iter().any(|group| group.people.as_ref().is_some_and(|people| people.census.is_some()));
+    let mut heads = vec![Head::Text(head), Head::Count("People")];
+    heads.extend(is_census.then_some(Head::Count("In the table")));
+    heads.extend(["Fully", "Partly", "Not"].map(Head::Count));
+    let caption = match is_census {
+        true => "Shares are of the people whom the census table has in the row.",
+        false => "Shares are of the known living people of the row.",
+    };
+    table(caption, &heads, &rows)
 }
 
 fn doses(id: &'static str, title: &str, counts: &[(String, u64)]) -> Markup {

@@ -108,3 +108,32 @@ async fn what_is_asked_wrongly_is_said_on_a_page() {
     world.get("/tracker/events?programme=none").await.is(404);
     world.ask("POST", "/tracker", &[], "").await.is(405);
 }
+
+#[tokio::test]
+async fn shares_of_a_census_table_are_named_capped_and_not_invented() {
+    let world = World::new().await;
+    let ada = world.patient(ADA).await;
+    let bob = world.patient(BOB).await;
+    world.dose(&ada, "212", "2021-04-01").await;
+    world.dose(&bob, "212", "2021-05-01").await;
+    world.get("/tracker").await.is(200).hides("name=\"denominator\"");
+    world.get("/tracker?denominator=census").await.is(404).shows("vaccines.census_files");
+    world.get("/tracker?denominator=cencus").await.is(404).shows("did you mean census?");
+    let table = "# id: t\n# title: Tiny <county>\n# date: 2020-04-01\nregion,persons\n021,4\n999,12\n";
+    let table = registry::Census::parse(table).unwrap();
+    world.stand.registry.use_censuses(vec![table]).unwrap();
+    world.get("/tracker").await.is(200).shows("name=\"denominator\"").shows("known living persons");
+    let page = world.get("/tracker?programme=covid-19-primary&denominator=census").await.is(200);
+    page.shows("<dt>people in the census table</dt><dd>16</dd>");
+    page.shows("<dt>fully vaccinated</dt><dd>2<span class=\"share\"> 12.5%</span></dd>");
+    page.shows("<dt>not vaccinated</dt><dd>14<span class=\"share\"> 87.5%</span></dd>");
+    page.shows("people in the census table &quot;Tiny &lt;county&gt;&quot; of 2020-04-01").hides("<county>");
+    page.shows("1 known people are in no group of the census table").shows("not in the table");
+    page.shows("data-events=\"/tracker/events?programme=covid-19-primary&amp;denominator=census\"");
+    page.shows("/tracker/export/regions.csv?programme=covid-19-primary&amp;denominator=census");
+    let file = world.get("/tracker/export/regions.csv?denominator=census").await.is(200);
+    file.shows("region,census_people,not,first_percent,full_percent,persons,full,partial,counted,");
+    // One person in a region of four, and a region that the table does not have: nothing of either can be told.
+    file.shows("010,not in table,,,,hidden,hidden,0,").shows("021,hidden,hidden,,,hidden,hidden,0,").shows("999,");
+    world.get("/tracker/events?denominator=cencus").await.is(404);
+}

@@ -58,7 +58,7 @@ pub(crate) fn run(config: &Config, arguments: &Arguments) -> Result<ExitCode> {
     let runtime = tokio::runtime::Runtime::new()?;
     let outcome = runtime.block_on(async {
         let sessions = tracking::open(&config, &registry, &engine).await?;
-        tokio::spawn(tracking::run(config.vaccines.clone(), registry.clone(), engine.clone(), sessions));
+        tokio::spawn(tracking::run(config.clone(), registry.clone(), engine.clone(), sessions));
         let listener = serve::bind(([127, 0, 0, 1], arguments.port).into()).await?;
         let url = format!("http://{}", listener.local_addr()?);
         let delivering = Delivering::default();

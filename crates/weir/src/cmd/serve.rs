@@ -40,7 +40,7 @@ pub(crate) fn run(config: &Config) -> Result<ExitCode> {
         delivering.start(&config.destinations, &engine, &registry).await?;
         let publishing = Publishing::start(&config.event_sinks, &engine, &board).await?;
         let shutdown_timeout = api_config.shutdown_timeout;
-        tokio::spawn(tracking::run(config.vaccines.clone(), registry.clone(), engine.clone(), sessions));
+        tokio::spawn(tracking::run(config.clone(), registry.clone(), engine.clone(), sessions));
         tokio::spawn(alerting.run(delivering.roster.clone()));
         let data_dir = config.store.dir.clone();
         let store = store.clone();

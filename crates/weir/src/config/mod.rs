@@ -71,6 +71,7 @@ pub(crate) struct Vaccines {
     pub(crate) time_zone: String,
     pub(crate) schedule_dirs: Vec<PathBuf>,
     pub(crate) programme_files: Vec<PathBuf>,
+    pub(crate) census_files: Vec<PathBuf>,
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -90,3 +90,36 @@ async fn watchers_are_bounded_and_make_room_when_they_go() {
     watchers.pop();
     watchers.push(watch(&world, &path).await);
 }
+
+#[tokio::test]
+async fn a_census_table_is_the_denominator_on_request() {
+    let world = world().await;
+    post(&world, "/vaccines", &dose(ada(), "2025-08-01")).await.is(201);
+    let census = format!("/stats?{COVID}&by=region&denominator=census");
+    let refused = world.get(&census).await.is(400);
+    assert!(refused.text().contains("vaccines.census_files"), "{}", refused.text());
+    world.get(&format!("/stats?{COVID}&denominator=cencus")).await.is(400);
+    let table = |date: &str, persons: u32| {
+        let text = format!("# id: ma\n# title: MA\n# date: {date}\n# tenants: default\nregion,persons\n021,{persons}\n999,500\n");
+        registry::Census::parse(&text).unwrap()
+    };
+    let registry = world.registry.clone().unwrap();
+    let mut body = watch(&world, &format!("/stats/stream?{COVID}")).await;
+    until(&mut body, "known living persons").await;
+    registry.use_censuses(vec![table("2024-07-01", 40)]).unwrap();
+    let mut body = watch(&world, &format!("/stats/stream?{COVID}&denominator=census")).await;
+    until(&mut body, "\"date\":\"2024-07-01\"").await;
+    let stats = world.get(&census).await.is(200).json();
+    let of = |path: &[&str]| text(&stats, &[&["total", "people"], path].concat());
+    assert_eq!([of(&["not"]), of(&["partial"]), of(&["census", "people"])], ["539", "1", "540"]);
+    assert_eq!(of(&["census", "first_percent"]), "0.2");
+    assert_eq!(text(&stats, &["census", "id"]), "ma");
+    registry.use_censuses(vec![table("2025-07-01", 40)]).unwrap();
+    until(&mut body, "\"date\":\"2025-07-01\"").await;
+    let csv = world.get(&format!("{census}&format=csv")).await.is(200);
+    let lines: Vec<&str> = csv.text().lines().collect();
+    assert!(lines[0].contains(",census_people,first_percent,full_percent,exceeded,census,census_date,programme"), "{lines:?}");
+    assert!(lines[1].starts_with("all,<11,hidden,<11,0,") && lines[1].contains(",540,,,false,ma,2025-07-01,"), "{lines:?}");
+    assert!(lines[3].starts_with("999,0,500,0,0,") && lines[3].contains(",500,0.0,0.0,false,ma,"), "{lines:?}");
+    world.get(&format!("/t/other{census}")).await.is(400);
+}
