@@ -39,7 +39,7 @@ pub use diff::{Change, diff};
 pub use em::{Estimate, estimate};
 pub use encoded::{Encoded, encode};
 pub use exchange::{
-    BadTokens, PairKey, PartnerMatch, PartnerTokens, match_partner_tokens, open_link_tokens, partner_tokens,
+    BadTokens, PairKey, PartnerMatch, PartnerTokens, Rule, match_partner_tokens, open_link_tokens, partner_tokens,
 };
 pub use frequency::Frequencies;
 pub use guard::Guards;

@@ -234,16 +234,15 @@ fn head(no: usize, line: &str) -> Result<(&str, &str), CensusError> {
     Ok((name, value))
 }
 
-fn about(
-    heads: &HashMap<&str, (usize, &str)>,
-    names_line: usize,
-) -> Result<(CensusTable, Vec<String>), CensusError> {
+fn about(heads: &HashMap<&str, (usize, &str)>, names_line: usize) -> Result<(CensusTable, Vec<String>), CensusError> {
     let needed = |name: &str| {
-        let text = || wrong(names_line, None, format!("the line `# {name}: …` is missing before the names of the columns"));
+        let text =
+            || wrong(names_line, None, format!("the line `# {name}: …` is missing before the names of the columns"));
         heads.get(name).copied().ok_or_else(text)
     };
     let (no, id) = needed("id")?;
-    let is_id = |id: &str| id.len() <= 64 && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
+    let is_id =
+        |id: &str| id.len() <= 64 && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
     if !is_id(id) {
         return Err(wrong(no, None, "an id is 1 to 64 letters, digits, hyphens, dots: choose such a one"));
     }
@@ -268,7 +267,8 @@ fn columns(no: usize, line: &str) -> Result<Vec<&'static str>, CensusError> {
     let mut found: Vec<&'static str> = Vec::new();
     for name in cells(line) {
         let Some(column) = COLUMNS.iter().find(|known| **known == name) else {
-            let text = format!("unknown column {}{}: columns are {}", short(name), hint(name, COLUMNS), COLUMNS.join(", "));
+            let text =
+                format!("unknown column {}{}: columns are {}", short(name), hint(name, COLUMNS), COLUMNS.join(", "));
             return Err(wrong(no, None, text));
         };
         if found.contains(column) {
@@ -300,7 +300,8 @@ struct Rows {
 impl Rows {
     fn read(&mut self, no: usize, columns: &[&'static str], cells: &[&str]) -> Result<(), CensusError> {
         if cells.len() != columns.len() {
-            let text = format!("has {} values, and there are {} columns: {}", cells.len(), columns.len(), columns.join(","));
+            let text =
+                format!("has {} values, and there are {} columns: {}", cells.len(), columns.len(), columns.join(","));
             return Err(wrong(no, None, text));
         }
         let mut key: Key = (String::new(), "", (0, 0));
@@ -360,8 +361,10 @@ impl Rows {
                     let key = (region.clone(), *sex, *span);
                     let Some((_, count)) = self.cells.get(&key) else {
                         let named = [region.as_str(), sex, &format!("{}-{}", span.0, span.1)].map(str::to_owned);
-                        let named: Vec<_> = named.into_iter().filter(|part| !part.is_empty() && part != "0-0").collect();
-                        let text = format!("the group {} is missing: add it, with 0 if nobody is there", named.join(", "));
+                        let named: Vec<_> =
+                            named.into_iter().filter(|part| !part.is_empty() && part != "0-0").collect();
+                        let text =
+                            format!("the group {} is missing: add it, with 0 if nobody is there", named.join(", "));
                         return Err(wrong(last, None, text));
                     };
                     persons.push(*count);
@@ -383,7 +386,9 @@ fn region(cell: &str) -> Result<String, String> {
     let length = cell.chars().count();
     match (1..=32).contains(&length) && cell.chars().all(is_known) && (!is_number || length == 3) {
         true => Ok(cell.to_owned()),
-        false => Err("is no region: write the first three digits of a postal code, or a state or country in capitals".into()),
+        false => {
+            Err("is no region: write the first three digits of a postal code, or a state or country in capitals".into())
+        }
     }
 }
 
@@ -425,7 +430,8 @@ fn check_all(tables: &[Census]) -> Result<(), CensusError> {
             }
             if both && one.about.date == other.about.date {
                 let ids = format!("{} and {}", other.about.id, one.about.id);
-                let text = format!("the tables {ids} have one date and a tenant in common: say by `# tenants:` whose each is");
+                let text =
+                    format!("the tables {ids} have one date and a tenant in common: say by `# tenants:` whose each is");
                 return Err(wrong(1, None, text));
             }
         }
@@ -522,7 +528,10 @@ mod tests {
             let error = error(rest);
             assert!(error.contains(text), "{error}");
         };
-        said("region,persons\n021,1\n02139,1\n", "line 6, column region: \"02139\" is no region: write the first three");
+        said(
+            "region,persons\n021,1\n02139,1\n",
+            "line 6, column region: \"02139\" is no region: write the first three",
+        );
         said("region,persons\nma,1\n", "in capitals");
         said("sex,persons\nfemal,1\n", "line 5, column sex: \"femal\" is no sex (did you mean female?)");
         said("age,persons\n0-4,1\n4-9,1\n", "line 6, column age: overlaps 0-4 of line 5");

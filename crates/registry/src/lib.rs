@@ -19,6 +19,7 @@ pub mod immds;
 mod live;
 mod locks;
 mod matching;
+mod network;
 mod patient;
 mod person;
 mod programme;
@@ -39,6 +40,7 @@ pub use export::{Export, ExportError, Exported, ExportedDose, ExportedPerson, Ex
 pub use facts::Sex;
 pub use identity::Grade;
 pub use matching::Match;
+pub use network::{Counted, CountedTenant, Network, NetworkStats};
 pub use person::{Evaluated, Given, InvalidDose, Linked, Listed, Persons, PersonsQuery, Programme, Recommended, Whole};
 pub use programme::{Definition, DefinitionError, Definitions};
 pub use row::{Link, PersonId};

@@ -78,6 +78,11 @@ impl Demographics {
 
     /// Tokens under the tenant's keys.
     pub(crate) fn encode(&self, keys: &Keys) -> Encoded {
+        self.read(|person| identity::encode(keys, person))
+    }
+
+    /// Gives the person to `make`, which turns it into tokens.
+    pub(crate) fn read<T>(&self, make: impl FnOnce(&Person<'_>) -> T) -> T {
         let names: Vec<Name<'_>> =
             self.names.iter().map(|name| Name { given: &name.given, family: &name.family }).collect();
         let addresses: Vec<Address<'_>> = self
@@ -91,7 +96,7 @@ impl Demographics {
         let (name, other_names) = names.split_first().map_or((Name::default(), &[][..]), |(one, rest)| (*one, rest));
         let (address, other_addresses) =
             addresses.split_first().map_or((Address::default(), &[][..]), |(one, rest)| (*one, rest));
-        let person = Person {
+        make(&Person {
             given: name.given,
             family: name.family,
             birth_date: &self.birth_date,
@@ -104,8 +109,7 @@ impl Demographics {
             phones: &phones,
             identifiers: &identifiers,
             deceased: self.deceased,
-        };
-        identity::encode(keys, &person)
+        })
     }
 
     /// What there is to match by, as the weights of HL7's identity matching guide (IDI-Patient-L0): a query below

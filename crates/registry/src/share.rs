@@ -1,7 +1,7 @@
 //! Counts against a census table: shares of everybody there is, not of those who are known.
 
-use crate::census::{Census, CensusTable};
 use crate::cell::Kind;
+use crate::census::{Census, CensusTable};
 use crate::stats::{Count, Group, People, SMALL, hide_small};
 use crate::tally::Tally;
 use serde::{Serialize, Serializer};
@@ -171,14 +171,21 @@ mod tests {
             (people.not, people.census.unwrap())
         };
         let (not, of) = put(people(Some(30), Some(70)), Ok(1_000), false);
-        assert_eq!((not, of.first_percent, of.full_percent), (Some(900), Some(Share::Tenths(100)), Some(Share::Tenths(70))));
+        assert_eq!(
+            (not, of.first_percent, of.full_percent),
+            (Some(900), Some(Share::Tenths(100)), Some(Share::Tenths(70)))
+        );
         assert!(!of.capped && !of.exceeded);
         let (not, of) = put(people(Some(30), Some(70)), Ok(80), false);
         assert_eq!((not, of.first_percent, of.capped, of.exceeded), (Some(0), Some(Share::AtLeast95), true, true));
         let (not, of) = put(people(Some(30), Some(70)), Err("no such group"), false);
         assert_eq!((not, of.people, of.missing, of.full_percent), (None, None, Some("no such group"), None));
         let (not, of) = put(people(None, Some(70)), Ok(1_000), true);
-        assert_eq!((not, of.full_percent, of.people), (None, None, Some(1_000)), "what is left would tell the hidden one");
+        assert_eq!(
+            (not, of.full_percent, of.people),
+            (None, None, Some(1_000)),
+            "what is left would tell the hidden one"
+        );
         let (not, of) = put(people(Some(30), Some(70)), Ok(105), true);
         assert_eq!((not, of.people, of.first_percent), (None, None, None), "five are too few to show");
     }

@@ -155,7 +155,9 @@ pub(crate) fn reckon(
             return Err(refused("denominator: a census is of people: ask for doses without it".into()));
         }
         Denominator::Census => Some(census(as_of).ok_or_else(|| {
-            refused("denominator: no census table is set up here: the operator names one in vaccines.census_files".into())
+            refused(
+                "denominator: no census table is set up here: the operator names one in vaccines.census_files".into(),
+            )
         })?),
     };
     let (mut total, mut groups) = if of_doses {

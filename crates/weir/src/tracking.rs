@@ -195,7 +195,8 @@ mod tests {
             std::fs::write(&file, format!("# id: a\n# title: A\n# date: {date}\n# tenants: north\n{table}")).unwrap();
         };
         write("2024-01-01", "region,persons\n021,7\n");
-        let text = format!("[store]\ntenants = [\"north\"]\n[vaccines]\ncensus_files = [{:?}]\n", file.display().to_string());
+        let text =
+            format!("[store]\ntenants = [\"north\"]\n[vaccines]\ncensus_files = [{:?}]\n", file.display().to_string());
         let config = crate::config::parse("weir.toml", &text, &[]).unwrap();
         let registry = registry(&config).unwrap();
         let date = |tenant: &str| {

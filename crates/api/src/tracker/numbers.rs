@@ -61,7 +61,9 @@ fn table(stats: &Stats) -> String {
         head.extend(MARKS.map(str::to_owned));
     }
     if stats.census.is_some() {
-        head.extend(["census_people", "first_percent", "full_percent", "exceeded", "census", "census_date"].map(str::to_owned));
+        head.extend(
+            ["census_people", "first_percent", "full_percent", "exceeded", "census", "census_date"].map(str::to_owned),
+        );
     }
     head.extend(["programme".to_owned(), "version".to_owned(), "as_of".to_owned()]);
     let mut text = super::csv::row(&head);
@@ -77,7 +79,8 @@ fn table(stats: &Stats) -> String {
             cells.extend([count(people.persons), not, count(people.partial), count(people.full)]);
             cells.extend(MARKS.map(|mark| count(people.marks.get(mark).copied().unwrap_or(Some(0)))));
         }
-        if let (Some(used), Some(of)) = (&stats.census, group.people.as_ref().and_then(|people| people.census.as_ref())) {
+        if let (Some(used), Some(of)) = (&stats.census, group.people.as_ref().and_then(|people| people.census.as_ref()))
+        {
             cells.extend(against(of));
             cells.extend([used.table.id.clone(), used.table.date.clone()]);
         }

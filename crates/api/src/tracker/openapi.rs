@@ -27,7 +27,11 @@ fn query(path: &str) -> &'static [(&'static str, &'static str, &'static str)] {
         }
         "/stats" => &[
             ("programme", "Id of a programme", "covid-19-primary"),
-            ("by", "region, sex, age, birth_month, birth_year for people; vaccine, clinic, lot, day for doses", "region,sex"),
+            (
+                "by",
+                "region, sex, age, birth_month, birth_year for people; vaccine, clinic, lot, day for doses",
+                "region,sex",
+            ),
             ("as_of", "Who had reached a status by that day", "2026-11-01"),
             ("denominator", "What shares are of: known persons, or the tenant's census table", "census"),
             ("format", "json or csv", "csv"),

@@ -3,8 +3,10 @@
 
 mod attributes;
 mod partner;
+mod rule;
 
 pub use partner::{BadTokens, PairKey, PartnerMatch, PartnerTokens, match_partner_tokens, partner_tokens};
+pub use rule::Rule;
 
 use crate::person::Person;
 use base64::Engine;

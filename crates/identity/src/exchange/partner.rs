@@ -161,6 +161,13 @@ pub fn match_partner_tokens(ours: &[PartnerTokens], theirs: &[PartnerTokens]) ->
     matches
 }
 
+impl PartnerTokens {
+    /// Number of the rule, and token.
+    pub(super) fn each(&self) -> impl Iterator<Item = (u8, u64)> + '_ {
+        self.0.iter().copied()
+    }
+}
+
 impl fmt::Display for PartnerTokens {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "w{VERSION}")?;

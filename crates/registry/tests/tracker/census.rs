@@ -22,12 +22,11 @@ async fn who_is_not_vaccinated_is_who_is_left_of_the_table() {
     let stand = stand().await;
     let ada = stand.create("Patient", &patient(ADA)).await;
     let bob = stand.create("Patient", &patient(BOB)).await;
-    for (who, cvx, day) in
-        [(&ada, "208", "2021-04-01"), (&ada, "208", "2021-04-22"), (&bob, "208", "2021-05-01")]
-    {
+    for (who, cvx, day) in [(&ada, "208", "2021-04-01"), (&ada, "208", "2021-04-22"), (&bob, "208", "2021-05-01")] {
         stand.create("Immunization", &covid(who, cvx, day)).await;
     }
-    let query = StatsQuery { programme: "covid-19-primary".into(), denominator: Denominator::Census, ..StatsQuery::default() };
+    let query =
+        StatsQuery { programme: "covid-19-primary".into(), denominator: Denominator::Census, ..StatsQuery::default() };
     let refused = stand.registry.stats(&stand.session, &query).unwrap_err();
     assert_eq!(refused.status, 400);
     let mut changes = stand.registry.changes(&stand.session).unwrap();
@@ -42,7 +41,10 @@ async fn who_is_not_vaccinated_is_who_is_left_of_the_table() {
     let total = all.total.people.as_ref().unwrap();
     assert_eq!((total.persons, total.not, total.partial, total.full), (Some(2), Some(105), Some(1), Some(1)));
     let of = total.census.as_ref().unwrap();
-    assert_eq!((of.people, of.first_percent, of.full_percent), (Some(107), Some(Share::Tenths(19)), Some(Share::Tenths(9))));
+    assert_eq!(
+        (of.people, of.first_percent, of.full_percent),
+        (Some(107), Some(Share::Tenths(19)), Some(Share::Tenths(9)))
+    );
     // Bob's region is not in the table, and nobody is known in 999.
     let bobs = group(&all, &["010"]).people.as_ref().unwrap();
     assert_eq!((bobs.partial, bobs.not), (Some(1), None));

@@ -5,5 +5,6 @@ mod census;
 mod export;
 mod history;
 mod identity;
+mod network;
 mod status;
 mod support;

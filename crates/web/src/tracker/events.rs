@@ -34,8 +34,17 @@ pub(super) async fn stream(
     let mut every = tokio::time::interval(EVERY);
     every.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let stop = tracker.stop.clone();
-    let watcher =
-        Watcher { tracker, session, programme, denominator, every, stop, sent: HashMap::new(), shown: None, _place: place };
+    let watcher = Watcher {
+        tracker,
+        session,
+        programme,
+        denominator,
+        every,
+        stop,
+        sent: HashMap::new(),
+        shown: None,
+        _place: place,
+    };
     Ok(sse::answer(watcher))
 }
 

@@ -122,19 +122,17 @@ impl Tracker {
             let Some(of) = people.census.filter(|_| is_census) else {
                 return (group.values, vec![people.persons, people.full, people.partial, people.not]);
             };
-            (group.values.into_iter().chain(against(&of, people.not)).collect(), vec![people.persons, people.full, people.partial])
+            (
+                group.values.into_iter().chain(against(&of, people.not)).collect(),
+                vec![people.persons, people.full, people.partial],
+            )
         };
         let (mut names, mut counts) = (vec![by], vec!["persons", "full", "partial"]);
         match is_census {
             true => names.extend(["census_people", "not", "first_percent", "full_percent"]),
             false => counts.push("not"),
         }
-        Ok(File {
-            names,
-            counts,
-            rows: groups.into_iter().map(row).collect(),
-            of: denominator,
-        })
+        Ok(File { names, counts, rows: groups.into_iter().map(row).collect(), of: denominator })
     }
 }
 

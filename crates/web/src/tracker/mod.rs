@@ -9,6 +9,7 @@ mod find;
 mod list;
 mod lot;
 mod names;
+mod network;
 mod numbers;
 mod page;
 mod person;
@@ -27,7 +28,7 @@ use engine::{Engine, Session};
 use fhir::nearest::hint;
 use numbers::Counted;
 use refused::InPage;
-use registry::{Definition, Denominator, Registry};
+use registry::{Definition, Denominator, Network, Registry};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use store::TenantId;
@@ -51,19 +52,21 @@ struct Tracker {
     counted: Mutex<HashMap<(TenantId, String), Counted>>,
     /// Names of clinics and providers by tenant and reference.
     places: Mutex<HashMap<(TenantId, String), String>>,
+    /// The last count over all tenants.
+    network: tokio::sync::Mutex<Option<Arc<Network>>>,
 }
 
 type Shared = axum::extract::State<Arc<Tracker>>;
 
-/// Everything below `/tracker`. Every request must carry an [`engine::Session`] as an extension. Live pages end when `stop`
+/// Everything below `/tracker`, and `/ops/api/network`. Every request must carry an [`engine::Session`] as an extension. Live pages end when `stop`
 /// changes or its sender is gone.
 pub fn router(engine: Engine, registry: Registry, stop: watch::Receiver<()>) -> Router {
     let mut random = [0; 16];
     engine.fill_random(&mut random);
     let token = random.iter().map(|byte| format!("{byte:02x}")).collect();
     let watchers = Arc::new(Semaphore::new(WATCHERS_MAX));
-    let (counted, places) = (Mutex::default(), Mutex::default());
-    let tracker = Arc::new(Tracker { engine, registry, token, watchers, stop, counted, places });
+    let (counted, places, network) = (Mutex::default(), Mutex::default(), tokio::sync::Mutex::default());
+    let tracker = Arc::new(Tracker { engine, registry, token, watchers, stop, counted, places, network });
     Router::new()
         .route("/tracker", get(dashboard::show))
         .route("/tracker/", get(dashboard::show))
@@ -78,6 +81,7 @@ pub fn router(engine: Engine, registry: Registry, stop: watch::Receiver<()>) -> 
         .route("/tracker/person/unmerge", post(unmerge::unmerge))
         .route("/tracker/review", get(review::show))
         .route("/tracker/review/decide", post(review::decide))
+        .route("/ops/api/network", get(network::show))
         .method_not_allowed_fallback(refused::method)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(tracker)

@@ -2,7 +2,7 @@
 
 use super::page;
 use crate::ops::refused::Refused;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use maud::html;
 
@@ -52,7 +52,10 @@ impl IntoResponse for InPage {
 }
 
 /// For a path that is served, but not with this method.
-pub(super) async fn method() -> Response {
+pub(super) async fn method(uri: Uri) -> Response {
+    if uri.path().starts_with("/ops/api/") {
+        return crate::ops::refused::method(uri).await;
+    }
     InPage(Refused::new(StatusCode::METHOD_NOT_ALLOWED, "not-supported", "this path does not take this method"))
         .into_response()
 }

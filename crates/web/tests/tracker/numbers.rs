@@ -137,3 +137,35 @@ async fn shares_of_a_census_table_are_named_capped_and_not_invented() {
     file.shows("010,not in table,,,,hidden,hidden,0,").shows("021,hidden,hidden,,,hidden,hidden,0,").shows("999,");
     world.get("/tracker/events?denominator=cencus").await.is(404);
 }
+
+#[tokio::test]
+async fn the_network_is_for_programs_and_hides_what_is_small() {
+    let world = World::new().await;
+    let ada = world.patient(ADA).await;
+    world.dose(&ada, "212", "2021-04-01").await;
+    for n in 0..12 {
+        let patient = world.patient(somebody(n, 1960)).await;
+        world.dose(&patient, "212", "2021-05-03").await;
+    }
+    let path = "/ops/api/network?programme=covid-19-primary";
+    let reply = world.get(&format!("{path}&by=region")).await.is(200);
+    assert_eq!(reply.header("content-type"), "application/json");
+    let json: serde_json::Value = serde_json::from_str(&reply.text).unwrap();
+    assert_eq!((&json["network"]["persons"], &json["network"]["joined"]), (&13.into(), &0.into()));
+    assert_eq!(json["network"]["tenants"][0]["tenant"], "default");
+    assert_eq!((&json["total"]["people"]["full"], &json["suppressed"]), (&13.into(), &true.into()));
+    for group in json["groups"].as_array().unwrap() {
+        assert!(group["people"]["full"].is_null(), "one of a region, and the rest that would tell: {group}");
+    }
+    assert_eq!(world.audited("network-count").await, 1);
+    // A new person: the count of a moment ago is still answered, and whoever asks for a new one gets it.
+    world.patient(BOB).await;
+    let persons = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap()["network"]["persons"].as_u64();
+    assert_eq!(persons(&world.get(path).await.is(200).text), Some(13));
+    assert_eq!(persons(&world.get(&format!("{path}&fresh=true")).await.is(200).text), Some(14));
+    assert_eq!(world.audited("network-count").await, 3);
+    world.get("/ops/api/network").await.is(400).shows("programme is missing");
+    world.get(&format!("{path}&by=regoin")).await.is(400).shows("`regoin` does not go here");
+    world.get(&format!("{path}&denominator=census")).await.is(400).shows("vaccines.census_files");
+    world.ask("POST", path, &[], "").await.is(405).shows("OperationOutcome");
+}

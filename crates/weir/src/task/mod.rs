@@ -1,6 +1,7 @@
 //! What is done to a whole store: by the command itself, or by the server that holds the store open.
 
 pub(crate) mod export;
+pub(crate) mod network;
 pub(crate) mod tracker;
 
 use crate::client::Client;
@@ -20,6 +21,7 @@ pub(crate) enum Task {
     Backup { to: PathBuf },
     Export(export::Export),
     Tracker(tracker::Tracker),
+    Network(network::Network),
     Doctor { rebuild: bool, compact: bool },
 }
 
@@ -45,6 +47,10 @@ impl Task {
             Task::Tracker(tracker) => {
                 let (engine, registry) = parts()?;
                 tracker.run(&engine, &registry)
+            }
+            Task::Network(network) => {
+                let (engine, registry) = parts()?;
+                network.run(&engine, &registry)
             }
             Task::Backup { to } => backup(store, to),
             Task::Export(export) => export.run(store),

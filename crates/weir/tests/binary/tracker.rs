@@ -91,6 +91,51 @@ fn an_export_is_the_same_beside_a_server_and_without_one() {
 }
 
 #[test]
+fn persons_of_several_tenants_are_counted_once_beside_a_server_and_without_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let command = |arguments: &[&str]| {
+        let mut command = weir(dir.path());
+        command.env("WEIR__STORE__TENANTS", "north").args(arguments);
+        command
+    };
+    let mut server = Server::spawn(&mut command(&["serve"]));
+    let [(_, mut ada), (_, first), (_, second)] = resources();
+    ada["telecom"] = json!([{ "system": "phone", "value": "617-555-0143" }]);
+    let mut client = server.client();
+    let mut put = |base: &str, path: &str, body: &Value| {
+        assert_eq!(client.send_root("PUT", &format!("{base}/fhir/{path}"), &body.to_string()).unwrap().status, 201);
+    };
+    put("", "Patient/ada", &ada);
+    put("", "Immunization/a", &first);
+    put("/t/north", "Patient/ada", &ada);
+    put("/t/north", "Immunization/b", &second);
+    let count = |arguments: &[&str]| {
+        let output = command(&[&["tracker", "network"], arguments].concat()).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let online: Value = serde_json::from_str(&count(&["--json", "--by", "day"])).unwrap();
+    let tenants: Vec<&str> =
+        online["network"]["tenants"].as_array().unwrap().iter().map(|one| one["tenant"].as_str().unwrap()).collect();
+    assert_eq!((tenants, &online["network"]["persons"]), (vec!["default", "north"], &Value::Null));
+    let days: Vec<&Value> = online["groups"].as_array().unwrap().iter().map(|group| &group["values"][0]).collect();
+    assert_eq!(days, ["2021-04-01", "2021-04-22"]);
+    let text = count(&[]);
+    assert!(
+        text.contains("all together: hidden living persons, hidden fully, 0 partly, 0 not"),
+        "one person, full: {text}"
+    );
+    let wrong = command(&["tracker", "network", "--programme", "covid"]).output().unwrap();
+    assert!(!wrong.status.success() && String::from_utf8_lossy(&wrong.stderr).contains("there is none of this id"));
+    server.kill();
+    let mut offline: Value = serde_json::from_str(&count(&["--json", "--by", "day"])).unwrap();
+    for (place, value) in [("at_us", &online["at_us"]), ("network", &online["network"])] {
+        offline[place] = value.clone();
+    }
+    assert_eq!(offline, online);
+}
+
+#[test]
 fn an_event_sink_is_checked_with_the_configuration() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("weir.toml");

@@ -100,7 +100,9 @@ async fn a_census_table_is_the_denominator_on_request() {
     assert!(refused.text().contains("vaccines.census_files"), "{}", refused.text());
     world.get(&format!("/stats?{COVID}&denominator=cencus")).await.is(400);
     let table = |date: &str, persons: u32| {
-        let text = format!("# id: ma\n# title: MA\n# date: {date}\n# tenants: default\nregion,persons\n021,{persons}\n999,500\n");
+        let text = format!(
+            "# id: ma\n# title: MA\n# date: {date}\n# tenants: default\nregion,persons\n021,{persons}\n999,500\n"
+        );
         registry::Census::parse(&text).unwrap()
     };
     let registry = world.registry.clone().unwrap();
@@ -118,8 +120,14 @@ async fn a_census_table_is_the_denominator_on_request() {
     until(&mut body, "\"date\":\"2025-07-01\"").await;
     let csv = world.get(&format!("{census}&format=csv")).await.is(200);
     let lines: Vec<&str> = csv.text().lines().collect();
-    assert!(lines[0].contains(",census_people,first_percent,full_percent,exceeded,census,census_date,programme"), "{lines:?}");
-    assert!(lines[1].starts_with("all,<11,hidden,<11,0,") && lines[1].contains(",540,,,false,ma,2025-07-01,"), "{lines:?}");
+    assert!(
+        lines[0].contains(",census_people,first_percent,full_percent,exceeded,census,census_date,programme"),
+        "{lines:?}"
+    );
+    assert!(
+        lines[1].starts_with("all,<11,hidden,<11,0,") && lines[1].contains(",540,,,false,ma,2025-07-01,"),
+        "{lines:?}"
+    );
     assert!(lines[3].starts_with("999,0,500,0,0,") && lines[3].contains(",500,0.0,0.0,false,ma,"), "{lines:?}");
     world.get(&format!("/t/other{census}")).await.is(400);
 }
