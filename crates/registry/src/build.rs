@@ -16,12 +16,13 @@ const DONE: &str = "done";
 
 impl Registry {
     /// Reads what the session's tenant keeps, and builds what it lacks. Until then its Patients and Immunizations cannot be
-    /// written.
+    /// written. [`Registry::settle`] must follow: it does what takes long and lets others read meanwhile.
     pub async fn open(&self, engine: &Engine, session: &Session) -> Result<(), Error> {
         let feed = engine.feed(session).await?;
         let tenancy = Tenancy::load(self, &feed).await?;
+        let is_comparable = tenancy.live.read().comparable().is_ok();
         self.inner.tenancies.write().insert(session.tenant.clone(), Arc::new(tenancy));
-        self.build(engine, session).await
+        if is_comparable { self.build(engine, session).await } else { Ok(()) }
     }
 
     /// Builds what is lacking. Other definitions may know findings that were passed by before: then everything is read again.

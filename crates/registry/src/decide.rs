@@ -6,7 +6,7 @@ use crate::event::Decided;
 use crate::live::pair;
 use crate::locks::{self, Held};
 use crate::row::{Link, PersonId};
-use crate::tenancy::{RECORDS, REVIEWS, Tenancy, pair_key, record_bytes};
+use crate::tenancy::{REVIEWS, Tenancy, pair_key};
 use engine::{Engine, Error, Feed, Session};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -89,7 +89,7 @@ impl Registry {
         }
         for record in &records {
             work.move_record(record, from, into, Link::Manual, "merge").await?;
-            self.rewrite(&tenancy, &mut work, record, into, Link::Manual);
+            rewrite(&tenancy, &mut work, record, into, Link::Manual)?;
             for other in &others {
                 work.settle(record, other);
                 work.keep_apart(record, other, None);
@@ -136,7 +136,7 @@ impl Registry {
         let mut to = fresh;
         for (record, (target, link)) in &planned {
             work.move_record(record, person, *target, *link, "unmerge").await?;
-            self.rewrite(&tenancy, &mut work, record, *target, *link);
+            rewrite(&tenancy, &mut work, record, *target, *link)?;
             let note = json!({"by": session.who.id, "why": short(why), "at_us": self.now_us()});
             for other in &staying {
                 work.settle(record, other);
@@ -213,15 +213,6 @@ impl Registry {
         self.commit(engine, session, work, tenancy, Held::new()).await
     }
 
-    /// The stored record with another person.
-    fn rewrite(&self, tenancy: &Tenancy, work: &mut Work<'_>, record: &str, person: PersonId, link: Link) {
-        let live = tenancy.live.read();
-        let encoded = live.records.get(record).and_then(|known| live.index.get(known.number));
-        if let Some(encoded) = encoded {
-            work.keep(RECORDS, record.to_owned(), Some(record_bytes(person, link, encoded)));
-        }
-    }
-
     async fn held(&self, session: &Session, persons: &[PersonId]) -> Result<(Arc<Tenancy>, Held), Error> {
         let tenancy = self.tenancy(&session.tenant)?;
         let held = tenancy.locks.hold(persons.iter().map(|person| locks::of_person(*person)).collect()).await;
@@ -258,6 +249,19 @@ impl Registry {
         derived.ticket = Some(Box::new(Own { tenancy, learned, held }));
         engine.commit_derived(session, derived).await
     }
+}
+
+/// The stored record with another person.
+fn rewrite(tenancy: &Tenancy, work: &mut Work<'_>, record: &str, person: PersonId, link: Link) -> Result<(), Error> {
+    let encoded = {
+        let live = tenancy.live.read();
+        live.comparable()?;
+        live.encodings(record)
+    };
+    if let Some(encoded) = encoded {
+        work.keep_record(record, person, link, &encoded);
+    }
+    Ok(())
 }
 
 fn short(why: &str) -> &str {

@@ -2,9 +2,11 @@
 
 use crate::cell::Delta;
 use crate::facts::Sex;
+use crate::ring::{Encodings, Ring, Shadow};
 use crate::row::{Link, PersonId, Row};
 use crate::summary::Marks;
 use crate::tally::Tally;
+use engine::Error;
 use identity::{Bands, Candidate, Encoded, Index, Weights};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -68,10 +70,18 @@ impl Reviews {
 }
 
 /// See the module documentation.
-#[derive(Default)]
 pub(crate) struct Live {
+    /// The keys that records here are encoded under.
+    pub(crate) ring: Arc<Ring>,
     pub(crate) index: Index,
+    /// While the key is changed: the same records under the next one, as far as they are encoded.
+    pub(crate) shadow: Option<Shadow>,
+    /// Records that another version of the normaliser has encoded. They stand in the index without a token, and nothing is
+    /// matched until they are encoded anew.
+    pub(crate) stale: HashSet<Box<str>>,
     pub(crate) records: HashMap<Box<str>, Known>,
+    /// Persons that are not committed yet, with the record that makes them.
+    pub(crate) making: HashMap<PersonId, Box<str>>,
     /// Patient ids by their number in the index.
     pub(crate) names: HashMap<u32, Box<str>>,
     /// Committed persons only; ordered, so that lists can be paged.
@@ -103,6 +113,36 @@ pub(crate) fn pair<'a>(one: &'a str, other: &'a str) -> (&'a str, &'a str) {
 }
 
 impl Live {
+    pub(crate) fn new(ring: Arc<Ring>) -> Live {
+        Live {
+            ring,
+            index: Index::default(),
+            shadow: None,
+            stale: HashSet::new(),
+            records: HashMap::new(),
+            making: HashMap::new(),
+            names: HashMap::new(),
+            persons: BTreeMap::new(),
+            due: BTreeMap::new(),
+            tally: Tally::default(),
+            programmes: Vec::new(),
+            regions: HashSet::new(),
+            apart: HashSet::new(),
+            reviews: Reviews::default(),
+            weights: Weights::default(),
+            bands: Bands::default(),
+        }
+    }
+
+    /// Refuses (503) while some records cannot be compared with others.
+    pub(crate) fn comparable(&self) -> Result<(), Error> {
+        if self.stale.is_empty() {
+            return Ok(());
+        }
+        let text = "the records of persons are being encoded anew by this version of weir: repeat in a minute";
+        Err(Error::new(503, "transient", text))
+    }
+
     pub(crate) fn insert(&mut self, id: &str, person: PersonId, link: Link, encoded: Encoded) {
         self.put(id, person, link, encoded, false);
     }
@@ -116,13 +156,97 @@ impl Live {
     /// A record whose commit is on the way.
     pub(crate) fn insert_pending(&mut self, id: &str, person: PersonId, link: Link, encoded: Encoded) {
         self.put(id, person, link, encoded, true);
+        if link == Link::Own {
+            self.making.insert(person, id.into());
+        }
+    }
+
+    /// The commit of a record is made.
+    pub(crate) fn arrived(&mut self, id: &str) {
+        if let Some(known) = self.records.get_mut(id) {
+            known.is_pending = false;
+            self.making.remove(&known.person);
+        }
+    }
+
+    /// Whether a person is there or on the way.
+    pub(crate) fn is_coming(&self, person: PersonId) -> bool {
+        self.persons.contains_key(&person) || self.making.contains_key(&person)
     }
 
     pub(crate) fn remove(&mut self, id: &str) {
         if let Some(known) = self.records.remove(id) {
             self.index.remove(known.number);
             self.names.remove(&known.number);
+            self.stale.remove(id);
+            if known.is_pending && known.link == Link::Own {
+                self.making.remove(&known.person);
+            }
+            if let Some(shadow) = &mut self.shadow {
+                shadow.remove(id);
+            }
         }
+    }
+
+    /// Takes out a record that was never committed.
+    pub(crate) fn remove_pending(&mut self, id: &str) {
+        if self.records.get(id).is_some_and(|known| known.is_pending) {
+            self.remove(id);
+        }
+    }
+
+    /// Gives a record other tokens.
+    pub(crate) fn relearn(&mut self, id: &str, encodings: Encodings) {
+        let Some(known) = self.records.get(id).copied() else { return };
+        if self.index.get(known.number) != Some(&encodings.current) {
+            self.remove(id);
+            self.insert(id, known.person, known.link, encodings.current);
+        }
+        if let (Some(shadow), Some(next)) = (&mut self.shadow, encodings.next) {
+            shadow.put(id, next);
+        }
+    }
+
+    /// The tokens of a record under all keys it is encoded under.
+    pub(crate) fn encodings(&self, id: &str) -> Option<Encodings> {
+        let current = self.index.get(self.records.get(id)?.number)?.clone();
+        let next = self.shadow.as_ref().and_then(|shadow| shadow.get(id)).cloned();
+        Some(Encodings { ring: self.ring.clone(), current, next })
+    }
+
+    /// The keys are others. Records whose commit is on the way are forgotten: who waits with one sees that and places it again.
+    /// The caller holds all locks, so that nobody does more than wait.
+    pub(crate) fn put_ring(&mut self, ring: Ring) {
+        let pending = self.records.iter().filter(|(_, known)| known.is_pending);
+        let pending: Vec<Box<str>> = pending.map(|(id, _)| id.clone()).collect();
+        pending.iter().for_each(|id| self.remove(id));
+        self.ring = Arc::new(ring);
+    }
+
+    /// Records that the next key's index lacks, in the order of the one in force: of equal candidates the first one wins.
+    pub(crate) fn missing(&self) -> Vec<Box<str>> {
+        let Some(shadow) = &self.shadow else { return Vec::new() };
+        let committed = self.records.iter().filter(|(_, known)| !known.is_pending);
+        let mut missing: Vec<(u32, &Box<str>)> =
+            committed.filter(|(id, _)| !shadow.has(id)).map(|(id, known)| (known.number, id)).collect();
+        missing.sort_unstable();
+        missing.into_iter().map(|(_, id)| id.clone()).collect()
+    }
+
+    /// The next key is in force, under which all records are. Answers the old index, whose memory is given back where nobody
+    /// waits for it.
+    pub(crate) fn switch(&mut self) -> Option<Index> {
+        let (shadow, next) = (self.shadow.take()?, self.ring.next.clone()?);
+        self.put_ring(Ring { current: next, next: None });
+        self.records.retain(|id, known| match shadow.numbers.get(id) {
+            Some(number) => {
+                known.number = *number;
+                true
+            }
+            None => false,
+        });
+        self.names = shadow.numbers.into_iter().map(|(id, number)| (number, id)).collect();
+        Some(std::mem::replace(&mut self.index, shadow.index))
     }
 
     /// Candidates for a record, best first, without itself and those it is kept apart from.

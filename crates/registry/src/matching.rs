@@ -30,36 +30,32 @@ impl Registry {
             let text = "too little to find a person by: give a full name and a birth date with an address, phone or identifier";
             return Err(Error::new(422, "business-rule", text));
         }
-        let tenancy = self.tenancy(&session.tenant)?;
-        let encoded = demographics.encode(&tenancy.keys);
-        let live = tenancy.live.read();
-        let size = live.index.len();
-        // By no id: it is nobody's record yet.
-        let candidates = live.candidates("", &encoded).into_iter().filter(|(_, _, known)| !known.is_pending);
-        let matches = candidates.map(|(candidate, name, known)| Match {
-            record: name.to_owned(),
-            person: known.person,
-            bits: crate::event::round(candidate.score.bits),
-            score: posterior(candidate.score.bits, size),
-            grade: live.bands.grade(&candidate.score, size),
-            reasons: reasons(&candidate.score),
-        });
-        Ok(matches.collect())
+        self.tenancy(&session.tenant)?.compare(&demographics, |live, encoded| {
+            let size = live.index.len();
+            // By no id: it is nobody's record yet.
+            let candidates = live.candidates("", encoded).into_iter().filter(|(_, _, known)| !known.is_pending);
+            let matches = candidates.map(|(candidate, name, known)| Match {
+                record: name.to_owned(),
+                person: known.person,
+                bits: crate::event::round(candidate.score.bits),
+                score: posterior(candidate.score.bits, size),
+                grade: live.bands.grade(&candidate.score, size),
+                reasons: reasons(&candidate.score),
+            });
+            matches.collect()
+        })
     }
 
     /// The record of the person whom a Patient resource describes, if matching is sure of one: what is known of this person
     /// goes there. Guards apply as they do when the Patient is written.
     pub fn sure(&self, session: &Session, patient: Node<'_>) -> Result<Option<(String, PersonId)>, Error> {
-        let tenancy = self.tenancy(&session.tenant)?;
-        let encoded = Demographics::of(patient).encode(&tenancy.keys);
-        let live = tenancy.live.read();
-        let best = live
-            .candidates("", &encoded)
-            .into_iter()
+        self.tenancy(&session.tenant)?.compare(&Demographics::of(patient), |live, encoded| {
             // Nobody can refer to a record whose commit may fail.
-            .filter(|(_, _, known)| !known.is_pending)
-            .find(|(candidate, ..)| live.bands.decide(&candidate.score, live.index.len()) == Decision::Auto);
-        Ok(best.map(|(_, name, known)| (name.to_owned(), known.person)))
+            let mut candidates = live.candidates("", encoded).into_iter().filter(|(_, _, known)| !known.is_pending);
+            let best = candidates
+                .find(|(candidate, ..)| live.bands.decide(&candidate.score, live.index.len()) == Decision::Auto);
+            best.map(|(_, name, known)| (name.to_owned(), known.person))
+        })
     }
 }
 

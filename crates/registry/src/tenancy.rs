@@ -2,30 +2,27 @@
 
 use crate::live::{Live, pair};
 use crate::locks::Locks;
+use crate::patient::Demographics;
+use crate::ring::{Numbers, Ring, Shadow, space};
 use crate::row::{Link, PERSONS, PersonId, Row};
 use crate::tally::Tally;
 use crate::{Registry, day};
-use engine::{Error, Feed, Keep};
-use identity::{Encoded, Keys};
+use engine::{Error, Feed};
+use identity::{Encoded, Person, VERSION};
 use parking_lot::{Mutex, RwLock};
-use seal::DataKey;
-use store::StateChange;
+use std::sync::Arc;
 use tokio::sync::watch;
 
-/// Encoded records by the id of their Patient.
-pub(crate) const RECORDS: &str = "record";
 /// Pairs to be decided by somebody.
 pub(crate) const REVIEWS: &str = "review";
 /// Pairs that are not one person.
 pub(crate) const APART: &str = "apart";
-/// The keys of tokens, and what else there is one of.
-const REGISTRY: &str = "registry";
-const KEY: &str = "key-1";
 /// Rows read at a time.
 const STEP: usize = 1_000;
 
 pub(crate) struct Tenancy {
-    pub(crate) keys: Keys,
+    /// Held by whoever encodes records anew: one at a time.
+    pub(crate) numbers: tokio::sync::Mutex<Numbers>,
     pub(crate) locks: Locks,
     /// Held while a record is matched and noted.
     pub(crate) placing: Mutex<()>,
@@ -48,13 +45,15 @@ pub(crate) fn record_bytes(person: PersonId, link: Link, encoded: &Encoded) -> V
     bytes
 }
 
-fn parse_record(bytes: &[u8]) -> Result<(PersonId, Link, Encoded), Error> {
+/// Without tokens when another version has made them, or nobody can read them: they are made again from the Patient.
+fn parse_record(bytes: &[u8]) -> Result<(PersonId, Link, Option<Encoded>), Error> {
     let damaged = |what: &str| crate::broken("a record", &what);
     let (person, rest) = bytes.split_first_chunk::<16>().ok_or_else(|| damaged("cut short"))?;
     let (link, encoded) = rest.split_first().ok_or_else(|| damaged("cut short"))?;
     let links = [Link::Own, Link::Auto, Link::Manual];
     let link = links.into_iter().find(|other| *other as u8 == *link).ok_or_else(|| damaged("unknown link"))?;
-    let encoded = Encoded::from_bytes(encoded).map_err(|error| crate::broken("a record", &error))?;
+    let encoded = Encoded::from_bytes(encoded).inspect_err(|error| tracing::warn!(error = %error, "a record"));
+    let encoded = encoded.ok().filter(|encoded| encoded.version() == VERSION);
     Ok((PersonId::from_bytes(*person), link, encoded))
 }
 
@@ -66,16 +65,29 @@ pub(crate) fn pair_key(one: &str, other: &str) -> String {
 }
 
 impl Tenancy {
+    /// What `ask` finds of somebody who is in no record. Refuses (503) while records cannot be compared.
+    pub(crate) fn compare<T>(
+        &self,
+        demographics: &Demographics,
+        ask: impl FnOnce(&Live, &Encoded) -> T,
+    ) -> Result<T, Error> {
+        loop {
+            let ring = self.live.read().ring.clone();
+            let encoded = demographics.encode(&ring.current.keys);
+            let live = self.live.read();
+            live.comparable()?;
+            // Otherwise the key was changed between the two.
+            if Arc::ptr_eq(&ring, &live.ring) {
+                return Ok(ask(&live, &encoded));
+            }
+        }
+    }
+
     /// Reads everything a tenant's registry keeps. `random` makes its key when it has none.
     pub(crate) async fn load(registry: &Registry, feed: &Feed) -> Result<Tenancy, Error> {
-        let keys = keys(registry, feed).await?;
-        let mut live = Live::default();
-        each(feed, RECORDS, |id, bytes| {
-            let (person, link, encoded) = parse_record(bytes)?;
-            live.insert(id, person, link, encoded);
-            Ok(())
-        })
-        .await?;
+        let (ring, numbers) = Ring::load(registry, feed).await?;
+        let mut live = Live::new(ring);
+        records(feed, &mut live, &numbers).await?;
         let definitions = registry.definitions();
         each(feed, PERSONS, |id, bytes| {
             let mut row = Row::parse(bytes)?;
@@ -103,7 +115,7 @@ impl Tenancy {
             .await?;
         }
         Ok(Tenancy {
-            keys,
+            numbers: tokio::sync::Mutex::new(numbers),
             locks: Locks::default(),
             placing: Mutex::default(),
             live: RwLock::new(live),
@@ -129,20 +141,29 @@ async fn each(
     }
 }
 
-/// The tenant's key for tokens: another one than that which seals its data, and sealed by it.
-async fn keys(registry: &Registry, feed: &Feed) -> Result<Keys, Error> {
-    let bytes = match feed.state(REGISTRY, KEY).await? {
-        Some(bytes) => bytes,
-        None => {
-            let mut bytes = vec![0; 32];
-            registry.fill_random(&mut bytes);
-            let change = StateChange { space: REGISTRY.into(), key: KEY.into(), value: Some(bytes.clone()) };
-            feed.keep(Keep { state: vec![change], ..Keep::default() }).await?;
-            bytes
+/// Reads the records under the key in force, and those that are under the next one already.
+async fn records(feed: &Feed, live: &mut Live, numbers: &Numbers) -> Result<(), Error> {
+    let nobody = identity::encode(&live.ring.current.keys, &Person::default());
+    each(feed, &space(numbers.current), |id, bytes| {
+        let (person, link, encoded) = parse_record(bytes)?;
+        if encoded.is_none() {
+            live.stale.insert(id.into());
         }
-    };
-    if bytes.len() != 32 {
-        return Err(crate::broken("the key of tokens", &"it has another length"));
-    }
-    Ok(Keys::new(DataKey::generate(&|out| out.copy_from_slice(&bytes))))
+        live.insert(id, person, link, encoded.unwrap_or_else(|| nobody.clone()));
+        Ok(())
+    })
+    .await?;
+    let Some(next) = numbers.next else { return Ok(()) };
+    let mut shadow = Shadow::default();
+    each(feed, &space(next), |id, bytes| {
+        if let (_, _, Some(encoded)) = parse_record(bytes)?
+            && live.records.contains_key(id)
+        {
+            shadow.put(id, encoded);
+        }
+        Ok(())
+    })
+    .await?;
+    live.shadow = Some(shadow);
+    Ok(())
 }

@@ -71,7 +71,7 @@ enum Command {
     },
     /// See and steer what the running server delivers to other systems.
     Outbox(cmd::outbox::Arguments),
-    /// Take the numbers of the vaccine tracker elsewhere.
+    /// The vaccine tracker: take its numbers elsewhere, and see to how persons are recognised.
     Tracker {
         #[command(subcommand)]
         action: cmd::tracker::Action,

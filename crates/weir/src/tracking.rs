@@ -111,10 +111,23 @@ pub(crate) async fn open(config: &Config, registry: &Registry, engine: &Engine) 
     Ok(sessions)
 }
 
+/// Does what opening has left: see [`Registry::settle`].
+pub(crate) async fn settle(registry: &Registry, engine: &Engine, sessions: &[Session]) -> Result<()> {
+    for session in sessions {
+        let settled = registry.settle(engine, session).await;
+        settled.map_err(|error| anyhow::anyhow!("the registry of tenant {}: {error}", session.tenant.0))?;
+    }
+    Ok(())
+}
+
 /// Lets time do its part: what is due changes with the day, and each night everything is counted again. Ends with the runtime.
 pub(crate) async fn run(config: Config, registry: Registry, engine: Engine, sessions: Vec<Session>) {
     let mut counted = registry.today();
     let mut files = changed_at(&config.vaccines);
+    while let Err(error) = settle(&registry, &engine, &sessions).await {
+        tracing::error!(error = format!("{error:#}"), "records of persons are not encoded anew yet");
+        tokio::time::sleep(EVERY).await;
+    }
     loop {
         let changed = changed_at(&config.vaccines);
         if changed != files {

@@ -4,14 +4,14 @@ use super::change::{Change, Clinical, Item, Patient};
 use super::place::{Pending, Placed, Review};
 use crate::cell::Delta;
 use crate::event::{self, Decided, round};
-use crate::live::{Live, pair};
+use crate::live::pair;
 use crate::locks::Held;
+use crate::ring::Encodings;
 use crate::row::{Link, ORPHANS, PERSONS, PersonId, Record, Row};
 use crate::summary::cells;
-use crate::tenancy::{APART, RECORDS, REVIEWS, Tenancy, pair_key, record_bytes};
+use crate::tenancy::{APART, REVIEWS, Tenancy, pair_key, record_bytes};
 use crate::{Registry, golden};
 use engine::{Derived, Error, Feed, Ticket};
-use identity::Encoded;
 use serde_json::json;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -87,6 +87,23 @@ impl<'a> Work<'a> {
         self.derived.state.push(StateChange { space: space.into(), key, value });
     }
 
+    /// Keeps a record under every key that it is encoded under.
+    pub(crate) fn keep_record(&mut self, id: &str, person: PersonId, link: Link, encoded: &Encodings) {
+        let Encodings { ring, current, next } = encoded;
+        self.keep(&ring.current.space, id.to_owned(), Some(record_bytes(person, link, current)));
+        if let (Some(key), Some(next)) = (&ring.next, next) {
+            self.keep(&key.space, id.to_owned(), Some(record_bytes(person, link, next)));
+        }
+    }
+
+    fn remove_record(&mut self, id: &str) {
+        let ring = self.tenancy.live.read().ring.clone();
+        for key in std::iter::once(&ring.current).chain(&ring.next) {
+            self.keep(&key.space, id.to_owned(), None);
+        }
+        self.removed.push(id.to_owned());
+    }
+
     pub(crate) fn tell(&mut self, decided: &Decided<'_>) {
         self.derived.events.push(decided.event());
     }
@@ -133,8 +150,9 @@ impl<'a> Work<'a> {
         if pending.is_new(&placed.id) {
             self.adopt(&placed.id, to, &cause).await?;
         }
-        if placed.encoding_changed || placed.from != placed.to {
-            self.keep(RECORDS, placed.id.clone(), Some(record_bytes(to, placed.link, &patient.encoded)));
+        // While the key is changed a record may have no row yet under the next one.
+        if placed.encoding_changed || placed.from != placed.to || patient.encoded.next.is_some() {
+            self.keep_record(&placed.id, to, placed.link, &patient.encoded);
         }
         self.decided(placed, to);
         for review in &placed.reviews {
@@ -196,8 +214,7 @@ impl<'a> Work<'a> {
         let mut by_resource: BTreeMap<String, Vec<Item>> = BTreeMap::new();
         items.for_each(|item| by_resource.entry(item.of()).or_default().push(item));
         by_resource.values().for_each(|items| self.orphan(items));
-        self.keep(RECORDS, placed.id.clone(), None);
-        self.removed.push(placed.id.clone());
+        self.remove_record(&placed.id);
         let others: Vec<String> = self.tenancy.live.read().reviews.of(&placed.id).map(str::to_owned).collect();
         others.iter().for_each(|other| self.settle(&placed.id, other));
         let weights = self.tenancy.live.read().weights.version.clone();
@@ -360,15 +377,13 @@ pub(crate) struct Learned {
 
 impl Learned {
     /// `inserted`: records that were on the way.
-    pub(crate) fn apply(self, tenancy: &Tenancy, encoded: Vec<(String, Encoded)>, inserted: &[String]) {
+    pub(crate) fn apply(self, tenancy: &Tenancy, encoded: Vec<(String, Encodings)>, inserted: &[String]) {
         let live = &mut *tenancy.live.write();
         for id in inserted {
-            if let Some(known) = live.records.get_mut(id.as_str()) {
-                known.is_pending = false;
-            }
+            live.arrived(id);
         }
         for (id, encoded) in encoded {
-            relearn(live, &id, encoded);
+            live.relearn(&id, encoded);
         }
         for (id, (person, link)) in self.linked {
             if let Some(known) = live.records.get_mut(id.as_str()) {
@@ -396,16 +411,6 @@ impl Learned {
     }
 }
 
-/// Gives a record its new tokens.
-fn relearn(live: &mut Live, id: &str, encoded: Encoded) {
-    if let Some(known) = live.records.get(id).copied()
-        && live.index.get(known.number) != Some(&encoded)
-    {
-        live.remove(id);
-        live.insert(id, known.person, known.link, encoded);
-    }
-}
-
 /// What the registry writes of its own accord: nothing was noted in memory before.
 pub(crate) struct Own {
     pub(crate) tenancy: Arc<Tenancy>,
@@ -425,11 +430,11 @@ impl Ticket for Own {
 pub(super) struct Applied {
     learned: Learned,
     pending: Pending,
-    encoded: Vec<(String, Encoded)>,
+    encoded: Vec<(String, Encodings)>,
 }
 
 impl Applied {
-    pub(super) fn of_commit(learned: Learned, pending: Pending, encoded: Vec<(String, Encoded)>) -> Applied {
+    pub(super) fn of_commit(learned: Learned, pending: Pending, encoded: Vec<(String, Encodings)>) -> Applied {
         Applied { learned, pending, encoded }
     }
 }

@@ -5,12 +5,13 @@ use crate::clinical::{self, Dose, Finding};
 use crate::facts::Facts;
 use crate::patient::Demographics;
 use crate::read;
+use crate::ring::Encodings;
 use crate::tenancy::Tenancy;
 use engine::{Error, Feed};
 use fhir::defs::{self, TypeId};
 use fhir::index::is_golden;
 use fhir::json::{Document, Limits};
-use identity::Encoded;
+use std::sync::Arc;
 use store::{Op, Write};
 
 /// Types that say something about vaccination besides Patient.
@@ -33,8 +34,20 @@ pub(super) enum Change<'a> {
 
 pub(super) struct Patient<'a> {
     pub(super) facts: Facts,
-    pub(super) encoded: Encoded,
+    pub(super) encoded: Encodings,
     pub(super) body: &'a [u8],
+}
+
+impl Change<'_> {
+    /// Encodes a Patient again if the keys were changed since.
+    pub(super) fn encode(&mut self, tenancy: &Tenancy) -> Result<(), Error> {
+        let Change::Patient { new: Some(patient), .. } = self else { return Ok(()) };
+        let ring = tenancy.live.read().ring.clone();
+        if !Arc::ptr_eq(&ring, &patient.encoded.ring) {
+            patient.encoded = ring.encode(&Demographics::of(parsed(patient.body)?.root()));
+        }
+        Ok(())
+    }
 }
 
 /// A dose or a finding that came, changed or went.
@@ -93,21 +106,26 @@ pub(super) async fn of<'a>(
 }
 
 fn patient<'a>(tenancy: &Tenancy, write: &'a Write) -> Result<Option<Change<'a>>, Error> {
-    let is_own =
-        crate::row::PersonId::parse(&write.id).is_some_and(|person| tenancy.live.read().persons.contains_key(&person));
-    if is_own {
+    let (ring, comparable) = {
+        let live = tenancy.live.read();
+        let person = crate::row::PersonId::parse(&write.id);
+        let is_own = person.is_some_and(|person| live.persons.contains_key(&person));
+        ((!is_own).then(|| live.ring.clone()), live.comparable())
+    };
+    let Some(ring) = ring else {
         let text = "this is the golden record of a person, which weir writes: change the records that its links name";
         return Err(Error::new(405, "not-supported", text));
-    }
+    };
     if write.op == Op::Delete {
         return Ok(Some(Change::Patient { id: &write.id, new: None }));
     }
+    comparable?;
     let document = parsed(&write.body)?;
     if is_golden(document.root()) {
         let text = "the tag golden-record is weir's own: leave it out";
         return Err(Error::new(422, "business-rule", text));
     }
-    let encoded = Demographics::of(document.root()).encode(&tenancy.keys);
+    let encoded = ring.encode(&Demographics::of(document.root()));
     let new = Patient { facts: Facts::of(document.root()), encoded, body: &write.body };
     Ok(Some(Change::Patient { id: &write.id, new: Some(Box::new(new)) }))
 }

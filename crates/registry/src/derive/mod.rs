@@ -32,11 +32,11 @@ impl Deriver for Registry {
     ) -> Boxed<'a, Result<Derived, Error>> {
         Box::pin(async move {
             let tenancy = self.tenancy(&session.tenant)?;
-            let changes = change::of(self, &tenancy, feed, writes).await?;
+            let mut changes = change::of(self, &tenancy, feed, writes).await?;
             if changes.is_empty() {
                 return Ok(Derived::default());
             }
-            let pending = self.plan(&tenancy, &changes).await?;
+            let pending = self.plan(&tenancy, &mut changes).await?;
             self.written(feed, &changes, pending).await
         })
     }
@@ -57,13 +57,16 @@ impl Registry {
     }
 
     /// Places the records of a commit and waits for their persons.
-    async fn plan(&self, tenancy: &Arc<crate::tenancy::Tenancy>, changes: &[Change<'_>]) -> Result<Pending, Error> {
+    async fn plan(&self, tenancy: &Arc<crate::tenancy::Tenancy>, changes: &mut [Change<'_>]) -> Result<Pending, Error> {
         for _ in 0..ATTEMPTS_MAX {
             let mut pending = Pending::place(tenancy, changes, || self.new_person());
             pending.hold().await;
             if pending.holds() {
                 return Ok(pending);
             }
+            drop(pending);
+            tokio::task::yield_now().await;
+            changes.iter_mut().try_for_each(|change| change.encode(tenancy))?;
         }
         Err(Error::new(503, "transient", "too many writes about the same person at the same time: repeat in a second"))
     }

@@ -3,6 +3,7 @@
 use super::change::{Change, Patient};
 use crate::live::{Known, Live};
 use crate::locks::{self, Held};
+use crate::ring::Ring;
 use crate::row::{Link, PersonId};
 use crate::tenancy::Tenancy;
 use identity::{Decision, Score, agrees};
@@ -48,6 +49,8 @@ pub(super) struct Pending {
     /// Persons that this commit makes.
     made: Vec<PersonId>,
     held: Held,
+    /// The keys that placed Patients are encoded under.
+    ring: Option<Arc<Ring>>,
     is_done: bool,
 }
 
@@ -55,7 +58,7 @@ impl Drop for Pending {
     fn drop(&mut self) {
         if !self.is_done && !self.inserted.is_empty() {
             let mut live = self.tenancy.live.write();
-            self.inserted.iter().for_each(|id| live.remove(id));
+            self.inserted.iter().for_each(|id| live.remove_pending(id));
         }
         // The locks go after this.
     }
@@ -75,6 +78,7 @@ impl Pending {
             about: HashMap::new(),
             made: Vec::new(),
             held: Held::new(),
+            ring: None,
             is_done: false,
         };
         for change in changes {
@@ -106,6 +110,12 @@ impl Pending {
         let tenancy = self.tenancy.clone();
         let _placing = tenancy.placing.lock();
         let live = tenancy.live.read();
+        if let Some(patient) = new {
+            self.ring = Some(patient.encoded.ring.clone());
+            if !Arc::ptr_eq(&patient.encoded.ring, &live.ring) {
+                return;
+            }
+        }
         let known = live.records.get(id).copied();
         let placed = match (known, new) {
             (None, None) => return,
@@ -120,7 +130,7 @@ impl Pending {
                     person
                 });
                 placed.to = Some(person);
-                tenancy.live.write().insert_pending(id, person, placed.link, patient.encoded.clone());
+                tenancy.live.write().insert_pending(id, person, placed.link, patient.encoded.current.clone());
                 self.inserted.push(id.to_owned());
                 placed
             }
@@ -136,13 +146,22 @@ impl Pending {
         let unknown = self.about.iter().filter(|(_, person)| person.is_none()).map(|(id, _)| id.as_str());
         let coming = self.placed.iter().filter(|placed| placed.from.is_none() || placed.to.is_none());
         let patients = unknown.chain(coming.map(|placed| placed.id.as_str()));
-        let stripes = persons.map(locks::of_person).chain(patients.map(locks::of_patient)).collect();
+        let mut stripes: Vec<usize> = persons.map(locks::of_person).chain(patients.map(locks::of_patient)).collect();
+        {
+            // Who joins a person on the way must not come before it.
+            let live = self.tenancy.live.read();
+            let makers = self.placed.iter().filter_map(|placed| live.making.get(&placed.to?));
+            stripes.extend(makers.map(|maker| locks::of_patient(maker)));
+        }
         self.held = self.tenancy.locks.hold(stripes).await;
     }
 
     /// Whether all is as it was when it was planned: others may have been faster, or have failed.
     pub(super) fn holds(&self) -> bool {
         let live = self.tenancy.live.read();
+        if self.ring.as_ref().is_some_and(|ring| !Arc::ptr_eq(ring, &live.ring)) {
+            return false;
+        }
         let is_there = |person: PersonId| self.made.contains(&person) || live.persons.contains_key(&person);
         let placed = self.placed.iter().all(|placed| {
             let now = live.records.get(placed.id.as_str());
@@ -206,7 +225,7 @@ fn fresh(live: &Live, id: &str, patient: &Patient<'_>) -> Placed {
 /// A record that is written again. It stays with its person, unless it is the only record of one and matches another: what
 /// is linked is never parted by matching, only questioned.
 fn again(live: &Live, id: &str, known: Known, patient: &Patient<'_>) -> Placed {
-    if live.index.get(known.number) == Some(&patient.encoded) {
+    if live.index.get(known.number) == Some(&patient.encoded.current) {
         return staying(id, known);
     }
     let mut placed = Placed { encoding_changed: true, ..staying(id, known) };
@@ -226,7 +245,7 @@ fn again(live: &Live, id: &str, known: Known, patient: &Patient<'_>) -> Placed {
     if known.link == Link::Auto {
         let scored = others.iter().filter_map(|other| {
             let number = live.records.get(*other)?.number;
-            Some((*other, live.index.score(&live.weights, &patient.encoded, number)?))
+            Some((*other, live.index.score(&live.weights, &patient.encoded.current, number)?))
         });
         let best = scored.max_by(|(_, one), (_, other)| one.bits.total_cmp(&other.bits));
         if let Some((other, score)) = best
@@ -250,8 +269,10 @@ struct Chosen {
 fn choose(live: &Live, id: &str, patient: &Patient<'_>, own: Option<PersonId>) -> Chosen {
     let mut chosen = Chosen::default();
     let mut seen = Vec::new();
-    for (candidate, name, known) in live.candidates(id, &patient.encoded) {
-        if Some(known.person) == own || seen.contains(&known.person) {
+    for (candidate, name, known) in live.candidates(id, &patient.encoded.current) {
+        // A person that was on the way and does not come: the record is about to be placed again.
+        let is_lost = known.is_pending && !live.is_coming(known.person);
+        if is_lost || Some(known.person) == own || seen.contains(&known.person) {
             continue;
         }
         seen.push(known.person);
@@ -270,7 +291,7 @@ fn choose(live: &Live, id: &str, patient: &Patient<'_>, own: Option<PersonId>) -
 fn takes(live: &Live, id: &str, patient: &Patient<'_>, person: PersonId) -> bool {
     live.records_of(person).into_iter().all(|other| {
         let number = live.records.get(other).map(|known| known.number);
-        let score = number.and_then(|number| live.index.score(&live.weights, &patient.encoded, number));
+        let score = number.and_then(|number| live.index.score(&live.weights, &patient.encoded.current, number));
         !live.is_apart(id, other) && score.is_none_or(|score| agrees(&score))
     })
 }

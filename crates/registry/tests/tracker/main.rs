@@ -5,6 +5,7 @@ mod census;
 mod export;
 mod history;
 mod identity;
+mod keys;
 mod network;
 mod status;
 mod support;

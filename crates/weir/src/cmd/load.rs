@@ -81,7 +81,10 @@ fn door(config: &Config, arguments: &Arguments, runtime: &tokio::runtime::Runtim
     match wiring::store(config) {
         Ok(store) => {
             let (engine, registry) = wiring::engine(config, store.clone())?;
-            runtime.block_on(tracking::open(config, &registry, &engine))?;
+            runtime.block_on(async {
+                let sessions = tracking::open(config, &registry, &engine).await?;
+                tracking::settle(&registry, &engine, &sessions).await
+            })?;
             Ok((Door::Engine(engine), Some(store)))
         }
         Err(error) if matches!(error.downcast_ref(), Some(StoreError::InUse(_))) => {

@@ -3,6 +3,7 @@
 use super::absolute;
 use crate::config::Config;
 use crate::task::Task;
+use crate::task::identity::{Identity, What};
 use crate::task::network::Network;
 use crate::task::tracker::Tracker;
 use anyhow::Result;
@@ -43,6 +44,15 @@ pub(crate) enum Action {
         #[arg(long)]
         census: bool,
     },
+    /// Change the secret key under which persons are matched.
+    ///
+    /// Every record is encoded under a new key while the old one serves; then the old key and what was made by it are deleted.
+    /// Who is who, reviews and counts stay as they are. Also while the server runs. What was interrupted is finished by the next
+    /// call or by the server when it starts.
+    RotateKey {
+        #[arg(long, default_value = "default")]
+        tenant: String,
+    },
 }
 
 pub(crate) fn run(config: &Config, action: &Action, json: bool) -> Result<ExitCode> {
@@ -53,6 +63,11 @@ pub(crate) fn run(config: &Config, action: &Action, json: bool) -> Result<ExitCo
         Action::Network { programme, by, census } => {
             Task::Network(Network { programme: programme.clone(), by: by.clone(), census: *census })
         }
+        Action::RotateKey { tenant } => identity(tenant, What::RotateKey),
     };
     task.perform(config, json)
+}
+
+fn identity(tenant: &str, what: What) -> Task {
+    Task::Identity(Identity { tenant: tenant.to_owned(), what })
 }

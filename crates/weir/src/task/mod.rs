@@ -1,6 +1,7 @@
 //! What is done to a whole store: by the command itself, or by the server that holds the store open.
 
 pub(crate) mod export;
+pub(crate) mod identity;
 pub(crate) mod network;
 pub(crate) mod tracker;
 
@@ -22,6 +23,7 @@ pub(crate) enum Task {
     Export(export::Export),
     Tracker(tracker::Tracker),
     Network(network::Network),
+    Identity(identity::Identity),
     Doctor { rebuild: bool, compact: bool },
 }
 
@@ -51,6 +53,10 @@ impl Task {
             Task::Network(network) => {
                 let (engine, registry) = parts()?;
                 network.run(&engine, &registry)
+            }
+            Task::Identity(identity) => {
+                let (engine, registry) = parts()?;
+                identity.run(&engine, &registry)
             }
             Task::Backup { to } => backup(store, to),
             Task::Export(export) => export.run(store),
@@ -93,7 +99,10 @@ impl Task {
 fn parts(config: &Config, store: &Store) -> Result<(Engine, Registry)> {
     let (engine, registry) = wiring::engine(config, store.clone())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(tracking::open(config, &registry, &engine))?;
+    runtime.block_on(async {
+        let sessions = tracking::open(config, &registry, &engine).await?;
+        tracking::settle(&registry, &engine, &sessions).await
+    })?;
     Ok((engine, registry))
 }
 

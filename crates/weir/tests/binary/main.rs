@@ -1,6 +1,7 @@
 //! The command line as users and operators meet it, on the real binary.
 
 mod cli;
+mod identity;
 mod log;
 mod online;
 mod openemr;
