@@ -19,14 +19,27 @@ COLUMNS = {
     "standings": "person programme status marks first_on full_on boosted_on region sex birth_month",
     "doses": "person dose cvx vaccine clinic lot given_on reported_on region day",
 }
-EVENTS = "no LONG, at STRING, topic STRING, type STRING, person STRING, day STRING, programmes ARRAY<STRUCT<programme: STRING, status: STRING>>"
+EVENT = "no LONG, at STRING, topic STRING, type STRING, person STRING"
+PROGRAMMES = "programmes ARRAY<STRUCT<programme: STRING, status: STRING>>"
 
 
-def table(spark, directory, name, schema=None):
+def table(spark, directory, name, layout, schema=None):
     schema = schema or ", ".join(f"{column} STRING" for column in COLUMNS[name].split())
     path = Path(directory) / name
     # A table without rows has no files.
-    return spark.read.schema(schema).json(str(path)) if path.exists() else spark.createDataFrame([], schema)
+    return spark.read.format(layout).schema(schema).load(str(path)) if path.exists() else spark.createDataFrame([], schema)
+
+
+def all_events(spark, directory, layout):
+    """In Parquet an event has a few columns, and all of it as JSON."""
+    if layout == "json":
+        return table(spark, directory, "events", layout, f"{EVENT}, {PROGRAMMES}, day STRING")
+    rows = table(spark, directory, "events", layout, f"{EVENT}, event STRING, day STRING")
+    of = F.from_json("event", f"no LONG, type STRING, {PROGRAMMES}")
+    rows = rows.withColumn("of", of)
+    # The columns must say what the JSON says.
+    assert rows.where("NOT (no <=> of.no AND type <=> of.type)").count() == 0
+    return rows.withColumn("programmes", F.col("of.programmes")).drop("event", "of")
 
 
 def counted(frame, columns):
@@ -107,8 +120,9 @@ def main(directory):
     spark = SparkSession.builder.appName("weir-counters").getOrCreate()
     spark.conf.set("spark.sql.sources.partitionColumnTypeInference.enabled", "false")
     spark.conf.set("spark.sql.shuffle.partitions", "4")
-    persons, standings, doses = (table(spark, directory, name).cache() for name in COLUMNS)
-    events = table(spark, directory, "events", EVENTS).cache()
+    layout = "parquet" if manifest["format"] == "parquet" else "json"
+    persons, standings, doses = (table(spark, directory, name, layout).cache() for name in COLUMNS)
+    events = all_events(spark, directory, layout).cache()
 
     stands = standings.where("status != 'not' OR marks != ''")
     of_people = people(persons, standings)
@@ -156,7 +170,7 @@ def main(directory):
     spark.stop()
     if not all(agree):
         sys.exit("FAILED Spark and weir do not agree")
-    print(f"Spark and weir agree, as of {manifest['as_of']} and event {manifest['last_event']}")
+    print(f"Spark and weir agree on {layout}, as of {manifest['as_of']} and event {manifest['last_event']}")
 
 
 if __name__ == "__main__":

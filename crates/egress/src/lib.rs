@@ -11,17 +11,19 @@ mod metrics;
 #[cfg(feature = "nats")]
 mod nats;
 mod outlet;
+mod parquet;
 mod place;
 mod settings;
 mod status;
 
 pub use events::{EventsError, each_event};
-pub use files::{Files, Written};
+pub use files::{Files, Format, Written};
 pub use follower::{Follower, Spec};
 pub use message::Message;
 pub use metrics::Metrics;
 #[cfg(feature = "nats")]
 pub use nats::Nats;
 pub use outlet::{Last, Outlet, OutletError, Prepared, Published};
+pub use parquet::{Kind, Table};
 pub use settings::Settings;
 pub use status::{Board, Status};

@@ -5,7 +5,7 @@ use crate::config::Config;
 use crate::task::Task;
 use crate::task::identity::{Identity, What};
 use crate::task::network::Network;
-use crate::task::tracker::Tracker;
+use crate::task::tracker::{Format, Tracker};
 use anyhow::Result;
 use clap::Subcommand;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Action {
-    /// Write events, persons, standings and counted doses as gzipped NDJSON for Spark and its like.
+    /// Write events, persons, standings and counted doses as gzipped NDJSON or Parquet, for Spark and its like.
     ///
     /// Events and doses are in a partition for each day. _counters.json has the counts as weir keeps them, _manifest.json says as of
     /// when all of it holds. There are no names in it, but it is about persons all the same. Also while the server runs: writes
@@ -27,6 +27,8 @@ pub(crate) enum Action {
         /// Only events after this number, such as the last_event of an earlier export. The other tables are always whole.
         #[arg(long, value_name = "NUMBER", default_value_t = 0)]
         since_no: u64,
+        #[arg(long, value_enum, default_value_t = Format::Ndjson)]
+        format: Format,
     },
     /// Count the persons of all tenants together: who is known to several is one, with all doses.
     ///
@@ -57,8 +59,9 @@ pub(crate) enum Action {
 
 pub(crate) fn run(config: &Config, action: &Action, json: bool) -> Result<ExitCode> {
     let task = match action {
-        Action::Export { to, tenant, since_no } => {
-            Task::Tracker(Tracker { to: absolute(to)?, tenant: tenant.clone(), since_no: *since_no })
+        Action::Export { to, tenant, since_no, format } => {
+            let (tenant, since_no, format) = (tenant.clone(), *since_no, *format);
+            Task::Tracker(Tracker { to: absolute(to)?, tenant, since_no, format })
         }
         Action::Network { programme, by, census } => {
             Task::Network(Network { programme: programme.clone(), by: by.clone(), census: *census })

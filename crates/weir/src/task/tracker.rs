@@ -2,7 +2,8 @@
 
 use super::Done;
 use anyhow::{Context, Result, anyhow};
-use egress::Files;
+use egress::Kind::{Int, Line, Text};
+use egress::{Files, Table};
 use engine::{Engine, Session};
 use registry::{Export, Exported, Registry};
 use serde::{Deserialize, Serialize};
@@ -17,11 +18,76 @@ pub(crate) struct Tracker {
     pub(crate) tenant: String,
     /// Only events after this number. The other tables are always whole.
     pub(crate) since_no: u64,
+    pub(crate) format: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+pub(crate) enum Format {
+    /// A JSON object a line, compressed with gzip.
+    Ndjson,
+    /// Columns, compressed with gzip.
+    Parquet,
+}
+
+/// Columns of the tables in Parquet. An event has few members of its own in common with others: the rest is in its JSON.
+const TABLES: &[Table] = &[
+    Table {
+        name: "events",
+        columns: &[
+            ("no", Int),
+            ("at", Text),
+            ("tenant", Text),
+            ("topic", Text),
+            ("type", Text),
+            ("person", Text),
+            ("event", Line),
+        ],
+    },
+    Table { name: "persons", columns: &[("person", Text), ("region", Text), ("sex", Text), ("birth_month", Text)] },
+    Table {
+        name: "standings",
+        columns: &[
+            ("person", Text),
+            ("programme", Text),
+            ("status", Text),
+            ("marks", Text),
+            ("first_on", Text),
+            ("full_on", Text),
+            ("boosted_on", Text),
+            ("region", Text),
+            ("sex", Text),
+            ("birth_month", Text),
+        ],
+    },
+    Table {
+        name: "doses",
+        columns: &[
+            ("person", Text),
+            ("dose", Text),
+            ("cvx", Text),
+            ("vaccine", Text),
+            ("clinic", Text),
+            ("lot", Text),
+            ("given_on", Text),
+            ("reported_on", Text),
+            ("region", Text),
+        ],
+    },
+];
+
+impl Format {
+    fn of_files(self) -> egress::Format {
+        match self {
+            Format::Ndjson => egress::Format::Ndjson,
+            Format::Parquet => egress::Format::Parquet(TABLES),
+        }
+    }
 }
 
 impl Tracker {
     pub(crate) fn run(&self, engine: &Engine, registry: &Registry) -> Result<Done> {
-        let files = Files::create(&self.to).with_context(|| format!("cannot write to {}", self.to.display()))?;
+        let files = Files::create(&self.to, self.format.of_files());
+        let files = files.with_context(|| format!("cannot write to {}", self.to.display()))?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(self.write(engine, registry, files))
     }
@@ -48,7 +114,7 @@ impl Tracker {
 
     fn manifest(&self, export: &Export, files: &Files) -> serde_json::Value {
         json!({
-            "weir": env!("CARGO_PKG_VERSION"), "format": "ndjson.gz", "tenant": self.tenant,
+            "weir": env!("CARGO_PKG_VERSION"), "format": self.format.of_files().name(), "tenant": self.tenant,
             "as_of": export.as_of.to_string(), "since_event": self.since_no, "last_event": export.last_event,
             "rows": files.written().rows, "definitions": export.definitions,
         })

@@ -82,6 +82,16 @@ fn an_export_is_the_same_beside_a_server_and_without_one() {
     let (since, later) = export("since", &["--since-no", &numbers[numbers.len() - 2].to_string()]);
     assert_eq!((&since["rows"]["events"], &since["rows"]["doses"]), (&json!(1), &json!(2)));
     assert_eq!(later["_counters.json"], written["_counters.json"]);
+    let (parquet, columns) = export("parquet", &["--format", "parquet"]);
+    assert_eq!(parquet["rows"], online["rows"]);
+    let names = |files: &BTreeMap<String, Vec<u8>>| -> Vec<String> {
+        files.keys().map(|name| name.replace(".parquet", ".ndjson.gz")).collect()
+    };
+    assert_eq!(names(&columns), names(&written), "the same tables and days");
+    assert!(columns["doses/day=2021-04-22/part-0.parquet"].ends_with(b"PAR1"));
+    assert_eq!(columns["_counters.json"], written["_counters.json"]);
+    let manifest: Value = serde_json::from_slice(&columns["_manifest.json"]).unwrap();
+    assert_eq!(manifest["format"], "parquet");
     let again = run(dir.path(), &["tracker", "export", "--to", dir.path().join("online").to_str().unwrap()]);
     assert!(String::from_utf8_lossy(&again.stderr).contains("it is not empty: name a new directory"));
 
