@@ -21,10 +21,13 @@ struct Wanted {
     end: Option<DateTest>,
     types: Option<Vec<TypeId>>,
     count: Option<u32>,
+    /// Of all records of the person.
+    mdm: bool,
 }
 
 impl Engine {
-    /// `_since`, `_type`, `_count`, `start`, `end` in `pairs`. The first page begins with the patient or encounter itself, unless
+    /// `_since`, `_type`, `_count`, `start`, `end` in `pairs`, and `_mdm=true` for all records of the person, each with what is
+    /// about it. The first page begins with the patient or encounter itself, unless
     /// `_type` or `_since` leave it out; then follows its compartment, newest first. `includes` has what the resources of the page
     /// refer to outside the compartment, so that the same Practitioner may come again with a later page. Without `id`: all patients
     /// or encounters with their compartments.
@@ -58,39 +61,44 @@ impl Engine {
             return Err(Error::new(404, "not-supported", "$everything is there for Patient and Encounter"));
         }
         let wanted = Wanted::parse(pairs)?;
-        let mut matches = Vec::new();
-        let mut shows_focus = false;
-        if let Some(id) = id {
-            let focus = self.read_live(tenant, ty, id).await?;
-            access.patient = audit::patient_in(ty, id, &focus.body);
-            shows_focus = wanted.has(ty) && wanted.is_recent(focus.at_us);
-            matches.extend(cursor.is_none().then_some(focus));
+        if wanted.mdm && (id.is_none() || defs::r4().ty(ty).name != "Patient") {
+            return Err(Error::invalid("_mdm goes with one Patient: /Patient/ID/$everything?_mdm=true"));
         }
-        let (mut types, mut filter) = wanted.filter(ty, id, true)?;
+        let (mut matches, mut ids, mut shown) = (Vec::new(), None, HashSet::new());
+        if let Some(id) = id {
+            let (all, focuses) = self.focuses(access.session, tenant, ty, id, &wanted).await?;
+            access.patient = focuses.first().and_then(|focus| audit::patient_in(ty, id, &focus.body));
+            let is_wanted = |focus: &&Stored| wanted.has(ty) && wanted.is_recent(focus.at_us);
+            shown.extend(focuses.iter().filter(is_wanted).map(|focus| focus.id.clone()));
+            matches.extend(focuses.into_iter().filter(|_| cursor.is_none()));
+            ids = Some(all);
+        }
+        let ids = ids.as_deref();
+        let (mut types, mut filter) = wanted.filter(ty, ids, true)?;
         let mut total = None;
         if wanted.reaches_outside(&types) {
             // What is outside is found through all that is inside, wanted or not.
             let (narrow_types, narrow) = (types, filter);
             total = Some(if narrow_types.is_empty() { 0 } else { tenant.count(&narrow_types, &narrow).await? });
-            (types, filter) = wanted.filter(ty, id, false)?;
+            (types, filter) = wanted.filter(ty, ids, false)?;
         }
         let limit = wanted.count.unwrap_or(self.options().page_max).clamp(1, self.options().page_max) as usize;
         let request =
             SearchRequest { types: &types, filter: &filter, sort: &[], cursor, limit, total: total.is_none() };
         let found = tenant.search(&request).await?;
-        let is_focus = |hit: &Stored| id.is_some_and(|id| hit.ty == ty && hit.id == id);
+        let is_focus = |hit: &Stored| hit.ty == ty && ids.is_some_and(|ids| ids.contains(&hit.id));
         matches.extend(found.hits.into_iter().filter(|hit| !is_focus(hit)));
-        let skip: HashSet<_> = id.map(|id| (ty, id.to_owned())).into_iter().collect();
+        let skip: HashSet<_> = ids.unwrap_or_default().iter().map(|id| (ty, id.clone())).collect();
         let (mut includes, cut) = self.referred(access.session, tenant, &matches, skip).await?;
         includes.retain(|resource| {
             !types.contains(&resource.ty) && wanted.has(resource.ty) && wanted.is_recent(resource.last_updated_us)
         });
         // Left out only here: what they refer to may be wanted.
-        matches.retain(|hit| if is_focus(hit) { shows_focus } else { wanted.has(hit.ty) });
+        matches.retain(|hit| if is_focus(hit) { shown.contains(&hit.id) } else { wanted.has(hit.ty) });
         let mut page = Page {
             matches: matches.into_iter().map(Resource::from).collect(),
             includes,
-            total: total.or(found.total).map(|total| total + u64::from(shows_focus)),
+            total: total.or(found.total).map(|total| total + shown.len() as u64),
             next: found.next,
             previous: found.previous,
             ..Page::default()
@@ -100,6 +108,29 @@ impl Engine {
                 .push(Issue::warning("incomplete", "some referenced resources were left out: use a smaller _count"));
         }
         Ok(page)
+    }
+
+    /// The resource whose everything is asked for, with `_mdm` all records of the person; and their ids.
+    async fn focuses(
+        &self,
+        session: &Session,
+        tenant: &Tenant,
+        ty: TypeId,
+        id: &str,
+        wanted: &Wanted,
+    ) -> Result<(Vec<String>, Vec<Stored>), Error> {
+        let mut focuses = vec![self.read_live(tenant, ty, id).await?];
+        let mut ids = vec![id.to_owned()];
+        if wanted.mdm {
+            for other in self.same_person(session, id).into_iter().filter(|other| other != id) {
+                // One that was deleted just now leaves the person.
+                if let Ok(focus) = self.read_live(tenant, ty, &other).await {
+                    focuses.push(focus);
+                    ids.push(other);
+                }
+            }
+        }
+        Ok((ids, focuses))
     }
 }
 
@@ -123,10 +154,17 @@ impl Wanted {
                     });
                     wanted.types.get_or_insert_default().extend(types.collect::<Result<Vec<_>, _>>()?);
                 }
+                "_mdm" => {
+                    wanted.mdm = match value.as_str() {
+                        "true" => true,
+                        "false" => false,
+                        _ => return Err(Error::invalid("_mdm must be true or false")),
+                    }
+                }
                 "_format" | "_pretty" => {}
                 _ => {
                     return Err(Error::invalid(
-                        "unknown parameter: $everything takes _since, _type, _count, start and end",
+                        "unknown parameter: $everything takes _since, _type, _count, start, end and _mdm",
                     ));
                 }
             }
@@ -148,7 +186,7 @@ impl Wanted {
     }
 
     /// Types and filter of the compartment, or with `only_wanted` of its wanted part.
-    fn filter(&self, owner: TypeId, id: Option<&str>, only_wanted: bool) -> Result<(Vec<TypeId>, Filter), Error> {
+    fn filter(&self, owner: TypeId, ids: Option<&[String]>, only_wanted: bool) -> Result<(Vec<TypeId>, Filter), Error> {
         let defs = defs::r4();
         let Some(definition) = defs.compartment(owner) else {
             return Err(Error::new(404, "not-supported", "this type has no compartment"));
@@ -157,10 +195,16 @@ impl Wanted {
         let mut types: Vec<TypeId> = members.map(|(ty, _)| *ty).filter(|ty| !only_wanted || self.has(*ty)).collect();
         let mut parts = Vec::new();
         for ty in &types {
-            let inside = compartment(owner, id, &mut vec![*ty])?;
+            let inside = match ids {
+                None => compartment(owner, None, &mut vec![*ty])?,
+                Some(ids) => {
+                    let of_one = |id: &String| compartment(owner, Some(id), &mut vec![*ty]);
+                    Filter::Or(ids.iter().map(of_one).collect::<Result<_, _>>()?)
+                }
+            };
             parts.push(Filter::And(std::iter::once(inside).chain(self.care_dates(*ty)).collect()));
         }
-        if id.is_none() && (!only_wanted || self.has(owner)) {
+        if ids.is_none() && (!only_wanted || self.has(owner)) {
             if !types.contains(&owner) {
                 types.push(owner);
             }

@@ -47,6 +47,43 @@ async fn a_golden_record_is_found_once_and_by_its_links_only() {
 }
 
 #[tokio::test]
+async fn everything_of_a_person_is_that_of_all_records() {
+    let stand = stand().await;
+    let one = stand.create("Patient", &patient(ADA)).await;
+    let other = stand.create("Patient", &patient(ADA_MISSPELT)).await;
+    let bob = stand.create("Patient", &patient(BOB)).await;
+    let mut doses = Vec::new();
+    for (who, day) in [(&one, "2021-04-01"), (&other, "2021-04-22"), (&bob, "2021-05-01")] {
+        doses.push(stand.create("Immunization", &covid(who, "208", day)).await);
+    }
+    let everything = async |id: &str, pairs: &[(&str, &str)]| {
+        let pairs: Vec<_> = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let page = stand.engine.everything(&stand.session, ty("Patient"), Some(id), &pairs, None).await?;
+        let total = page.total;
+        let mut ids: Vec<String> = page.matches.into_iter().map(|resource| resource.id).collect();
+        ids.retain(|id| *id != stand.person(&one).to_string());
+        Ok::<_, engine::Error>((ids, total))
+    };
+    let types = ("_type", "Patient,Immunization");
+    let (own, _) = everything(&one, &[types]).await.unwrap();
+    assert_eq!(own, [one.clone(), doses[0].clone()]);
+    let (all, total) = everything(&one, &[types, ("_mdm", "true")]).await.unwrap();
+    assert_eq!(all[..2], [one.clone(), other.clone()], "the one that was asked for comes first");
+    let mut rest = all[2..].to_vec();
+    rest.sort();
+    let mut both = doses[..2].to_vec();
+    both.sort();
+    assert_eq!(rest, both);
+    // The golden record refers to both.
+    assert_eq!(total, Some(5));
+    assert_eq!(everything(&bob, &[types, ("_mdm", "true")]).await.unwrap().0, [bob, doses[2].clone()]);
+    assert_eq!(everything(&one, &[("_mdm", "yes")]).await.unwrap_err().status, 400);
+    let pairs = [("_mdm".to_owned(), "true".to_owned())];
+    let of_all = stand.engine.everything(&stand.session, ty("Patient"), None, &pairs, None).await;
+    assert_eq!(of_all.unwrap_err().status, 400);
+}
+
+#[tokio::test]
 async fn nobody_writes_a_golden_record() {
     let stand = stand().await;
     let one = stand.create("Patient", &patient(ADA)).await;
