@@ -85,8 +85,11 @@ fn said(bytes: &mut &[u8], kind: u8) -> Said {
     }
 }
 
+/// Values of a row or column.
+type Values = Vec<Option<Vec<u8>>>;
+
 /// Names of the columns, and rows; groups of rows too.
-fn read(file: &[u8]) -> (Vec<String>, Vec<Vec<Option<Vec<u8>>>>, usize) {
+fn read(file: &[u8]) -> (Vec<String>, Vec<Values>, usize) {
     assert!(file.starts_with(b"PAR1") && file.ends_with(b"PAR1"));
     let end = file.len() - 8;
     let len = u32::from_le_bytes(file[end..end + 4].try_into().unwrap()) as usize;
@@ -118,7 +121,7 @@ fn read(file: &[u8]) -> (Vec<String>, Vec<Vec<Option<Vec<u8>>>>, usize) {
     (names, rows, meta.list(4).len())
 }
 
-fn values(plain: &[u8], count: usize, is_int: bool) -> Vec<Option<Vec<u8>>> {
+fn values(plain: &[u8], count: usize, is_int: bool) -> Values {
     let levels = u32::from_le_bytes(plain[..4].try_into().unwrap()) as usize;
     let (mut levels, mut values) = (&plain[4..4 + levels], &plain[4 + levels..]);
     let head = unsigned(&mut levels);
