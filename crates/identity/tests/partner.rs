@@ -63,6 +63,9 @@ fn one_person_is_found_by_what_is_left() {
 fn another_secret_makes_other_tokens() {
     let (ours, theirs) = ([partner_tokens(&key(), &ANN)], [partner_tokens(&PairKey::new(&[8; 32]), &ANN)]);
     assert_eq!(match_partner_tokens(&ours, &theirs), []);
+    let reference = key().reference("a");
+    assert!(reference.len() == 32 && reference == key().reference("a"));
+    assert!(![key().reference("b"), PairKey::new(&[8; 32]).reference("a")].contains(&reference));
     let same = match_partner_tokens(&ours, &ours);
     assert!(same.len() == 1 && same[0].certain && same[0].rules == 9, "{same:?}");
 }

@@ -81,6 +81,12 @@ impl Demographics {
         self.read(|person| identity::encode(keys, person))
     }
 
+    /// The value of the first identifier of a system.
+    pub(crate) fn identifier(&self, system: &str) -> Option<&str> {
+        let found = self.identifiers.iter().find(|(of, _)| of == system);
+        found.map(|(_, value)| value.as_str())
+    }
+
     /// Gives the person to `make`, which turns it into tokens.
     pub(crate) fn read<T>(&self, make: impl FnOnce(&Person<'_>) -> T) -> T {
         let names: Vec<Name<'_>> =

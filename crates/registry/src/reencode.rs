@@ -54,7 +54,7 @@ impl Under {
 
 impl Registry {
     /// Does what was left undone when the registry was opened: records that another version has encoded are encoded anew,
-    /// what the log has beyond them is built, a change of the key is finished. Until the first is done Patients cannot be written (503).
+    /// what the log has beyond them is built, a change of the key is finished, and what other weights put in question is asked. Until the first is done Patients cannot be written (503).
     /// Answers how many records were encoded anew.
     pub async fn settle(&self, engine: &Engine, session: &Session) -> Result<usize, Error> {
         let tenancy = self.tenancy(&session.tenant)?;
@@ -64,6 +64,8 @@ impl Registry {
             self.build(engine, session).await?;
         }
         self.finish(engine, session, &tenancy, &mut numbers).await?;
+        let feed = engine.feed(session).await?;
+        self.ask(engine, session, &feed, &tenancy).await?;
         Ok(records)
     }
 

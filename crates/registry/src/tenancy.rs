@@ -46,7 +46,7 @@ pub(crate) fn record_bytes(person: PersonId, link: Link, encoded: &Encoded) -> V
 }
 
 /// Without tokens when another version has made them, or nobody can read them: they are made again from the Patient.
-fn parse_record(bytes: &[u8]) -> Result<(PersonId, Link, Option<Encoded>), Error> {
+pub(crate) fn parse_record(bytes: &[u8]) -> Result<(PersonId, Link, Option<Encoded>), Error> {
     let damaged = |what: &str| crate::broken("a record", &what);
     let (person, rest) = bytes.split_first_chunk::<16>().ok_or_else(|| damaged("cut short"))?;
     let (link, encoded) = rest.split_first().ok_or_else(|| damaged("cut short"))?;
@@ -101,6 +101,7 @@ impl Tenancy {
         })
         .await?;
         live.tally = Tally::load(feed).await?;
+        live.weights = crate::weigh::in_force(feed).await?;
         for (space, apart) in [(APART, true), (REVIEWS, false)] {
             each(feed, space, |key, _| {
                 if let Some((one, other)) = key.split_once(' ') {
@@ -124,7 +125,7 @@ impl Tenancy {
     }
 }
 
-async fn each(
+pub(crate) async fn each(
     feed: &Feed,
     space: &str,
     mut take: impl FnMut(&str, &[u8]) -> Result<(), Error> + Send,

@@ -21,6 +21,13 @@ impl PairKey {
         let derived = seal::hmac_sha256(secret, b"weir partner tokens");
         PairKey(DataKey::generate(&|out| out.copy_from_slice(&derived)))
     }
+
+    /// What a partner knows the record `id` by, 32 hexadecimal digits: without the key nobody sees the id behind it, and another
+    /// partner's is another one.
+    pub fn reference(&self, id: &str) -> String {
+        let [one, other] = [REFERENCE, REFERENCE + 1].map(|half| self.0.hash64(half, &[id.as_bytes()]));
+        format!("{one:016x}{other:016x}")
+    }
 }
 
 impl fmt::Debug for PairKey {
@@ -42,6 +49,9 @@ const NAMES_ADDRESS: u8 = 9;
 /// Those of more rules than this are not certain.
 const LAST_CERTAIN: u8 = NUMBER_BIRTH;
 const LAST_RULE: u8 = NAMES_ADDRESS;
+
+/// Domains of the two halves of a reference, beside those of the rules.
+const REFERENCE: u8 = 0x80;
 
 /// The most tokens of one person that are read: three names, addresses and telephones with sixteen numbers make 79.
 const MAX_TOKENS: usize = 80;
@@ -162,6 +172,11 @@ pub fn match_partner_tokens(ours: &[PartnerTokens], theirs: &[PartnerTokens]) ->
 }
 
 impl PartnerTokens {
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
     /// Number of the rule, and token.
     pub(super) fn each(&self) -> impl Iterator<Item = (u8, u64)> + '_ {
         self.0.iter().copied()

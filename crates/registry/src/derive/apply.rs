@@ -279,7 +279,7 @@ impl<'a> Work<'a> {
         }
     }
 
-    fn review(&mut self, id: &str, review: &Review) {
+    pub(crate) fn review(&mut self, id: &str, review: &Review) {
         let (one, other) = pair(id, &review.other);
         if self.tenancy.live.read().is_apart(one, other) {
             return;

@@ -5,6 +5,7 @@ mod change;
 mod place;
 
 pub(crate) use apply::{Own, Work};
+pub(crate) use place::Review;
 
 use crate::Registry;
 use crate::row::PersonId;

@@ -14,11 +14,11 @@ use std::sync::Arc;
 const REVIEWS_MAX: usize = 3;
 
 /// A pair that somebody must decide.
-pub(super) struct Review {
-    pub(super) other: String,
-    pub(super) score: Score,
+pub(crate) struct Review {
+    pub(crate) other: String,
+    pub(crate) score: Score,
     /// `duplicate`: perhaps one person; `drifted`: linked, and no longer alike.
-    pub(super) kind: &'static str,
+    pub(crate) kind: &'static str,
 }
 
 /// Where a Patient of the commit belongs.

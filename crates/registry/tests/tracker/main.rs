@@ -9,3 +9,4 @@ mod keys;
 mod network;
 mod status;
 mod support;
+mod weights;

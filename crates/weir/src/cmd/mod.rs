@@ -4,6 +4,7 @@ pub(crate) mod config;
 pub(crate) mod demo;
 pub(crate) mod emr;
 pub(crate) mod export;
+pub(crate) mod identity;
 pub(crate) mod load;
 pub(crate) mod outbox;
 pub(crate) mod reference;

@@ -1,9 +1,10 @@
 //! `weir tracker`
 
 use super::absolute;
+use super::identity::{Partner, Weights, task};
 use crate::config::Config;
 use crate::task::Task;
-use crate::task::identity::{Identity, What};
+use crate::task::identity::What;
 use crate::task::network::Network;
 use crate::task::tracker::{Format, Tracker};
 use anyhow::Result;
@@ -55,6 +56,26 @@ pub(crate) enum Action {
         #[arg(long, default_value = "default")]
         tenant: String,
     },
+    /// How much agreement counts: learn it from the tenant's own records, put it in force, take it back.
+    Weights {
+        #[command(subcommand)]
+        action: Weights,
+    },
+    /// Write tokens by which a partner finds whom both know, and learns nothing of others.
+    PartnerTokens {
+        /// A new file.
+        #[arg(long, value_name = "FILE")]
+        to: PathBuf,
+        #[command(flatten)]
+        partner: Partner,
+    },
+    /// Print as CSV which of our records meet which of a partner's, by ids only.
+    PartnerMatch {
+        /// What the partner has written, with the same key and format.
+        file: PathBuf,
+        #[command(flatten)]
+        partner: Partner,
+    },
 }
 
 pub(crate) fn run(config: &Config, action: &Action, json: bool) -> Result<ExitCode> {
@@ -66,11 +87,10 @@ pub(crate) fn run(config: &Config, action: &Action, json: bool) -> Result<ExitCo
         Action::Network { programme, by, census } => {
             Task::Network(Network { programme: programme.clone(), by: by.clone(), census: *census })
         }
-        Action::RotateKey { tenant } => identity(tenant, What::RotateKey),
+        Action::RotateKey { tenant } => task(tenant, What::RotateKey),
+        Action::Weights { action } => action.task()?,
+        Action::PartnerTokens { to, partner } => partner.tokens(config, to)?,
+        Action::PartnerMatch { file, partner } => partner.meet(config, file)?,
     };
     task.perform(config, json)
-}
-
-fn identity(tenant: &str, what: What) -> Task {
-    Task::Identity(Identity { tenant: tenant.to_owned(), what })
 }

@@ -19,6 +19,7 @@ pub(crate) struct Config {
     pub(crate) store: Store,
     pub(crate) fhir: Fhir,
     pub(crate) vaccines: Vaccines,
+    pub(crate) exchange: Exchange,
     pub(crate) alerts: Alerts,
     pub(crate) log: Log,
     /// `[[destination]]`, as often as there are.
@@ -72,6 +73,12 @@ pub(crate) struct Vaccines {
     pub(crate) schedule_dirs: Vec<PathBuf>,
     pub(crate) programme_files: Vec<PathBuf>,
     pub(crate) census_files: Vec<PathBuf>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Exchange {
+    pub(crate) key_dir: PathBuf,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -157,7 +164,7 @@ pub(crate) fn parse(name: &str, text: &str, environment: &[(String, String)]) ->
 }
 
 const TEMPLATE_SECTIONS: &[&str] =
-    &["server", "store", "fhir", "vaccines", "alerts", "log", "destination", "event_sink"];
+    &["server", "store", "fhir", "vaccines", "exchange", "alerts", "log", "destination", "event_sink"];
 
 fn line_of(text: &str, key: &str) -> usize {
     let at = |line: &str| line.trim_start().trim_start_matches('[').trim_start().starts_with(key);
