@@ -62,7 +62,7 @@ pub(crate) struct Partner {
 }
 
 impl Weights {
-    pub(crate) fn task(&self) -> Result<Task> {
+    pub(crate) fn task(&self, config: &Config) -> Result<Task> {
         let (tenant, what) = match self {
             Weights::Estimate { save, examples, tenant } => {
                 (tenant, What::EstimateWeights { save: *save, examples: *examples })
@@ -82,7 +82,7 @@ impl Weights {
                 (tenant, What::ApplyWeights { number })
             }
         };
-        Ok(task(tenant, what))
+        task(config, tenant, what)
     }
 }
 
@@ -112,14 +112,16 @@ impl Partner {
     }
 
     pub(crate) fn tokens(&self, config: &Config, to: &std::path::Path) -> Result<Task> {
-        Ok(task(&self.tenant, What::PartnerTokens { with: self.with(config)?, to: absolute(to)? }))
+        task(config, &self.tenant, What::PartnerTokens { with: self.with(config)?, to: absolute(to)? })
     }
 
     pub(crate) fn meet(&self, config: &Config, file: &std::path::Path) -> Result<Task> {
-        Ok(task(&self.tenant, What::PartnerMatch { with: self.with(config)?, file: absolute(file)? }))
+        task(config, &self.tenant, What::PartnerMatch { with: self.with(config)?, file: absolute(file)? })
     }
 }
 
-pub(crate) fn task(tenant: &str, what: What) -> Task {
-    Task::Identity(Identity { tenant: tenant.to_owned(), what })
+pub(crate) fn task(config: &Config, tenant: &str, what: What) -> Result<Task> {
+    let is_known = tenant == "default" || config.store.tenants.iter().any(|known| known == tenant);
+    ensure!(is_known, "there is no tenant {tenant}\nhint: store.tenants has their names");
+    Ok(Task::Identity(Identity { tenant: tenant.to_owned(), what }))
 }

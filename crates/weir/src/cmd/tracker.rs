@@ -87,8 +87,8 @@ pub(crate) fn run(config: &Config, action: &Action, json: bool) -> Result<ExitCo
         Action::Network { programme, by, census } => {
             Task::Network(Network { programme: programme.clone(), by: by.clone(), census: *census })
         }
-        Action::RotateKey { tenant } => task(tenant, What::RotateKey),
-        Action::Weights { action } => action.task()?,
+        Action::RotateKey { tenant } => task(config, tenant, What::RotateKey)?,
+        Action::Weights { action } => action.task(config)?,
         Action::PartnerTokens { to, partner } => partner.tokens(config, to)?,
         Action::PartnerMatch { file, partner } => partner.meet(config, file)?,
     };

@@ -54,7 +54,7 @@ fn the_key_is_changed_beside_a_server_and_without_one() {
     put(&server, &patient("fourth", "Adelaide", "Lovelock", "1975-12-10"));
     assert_eq!(["ada", "fourth", "bob"].map(|id| person(&server, id)), before);
     let unknown = refused(dir.path(), &["rotate-key", "--tenant", "nobody"]);
-    assert!(unknown.contains("tenant"), "{unknown}");
+    assert!(unknown.contains("there is no tenant nobody"), "{unknown}");
 }
 
 /// People of whom every third has come twice, once with errors, as NDJSON.
