@@ -190,12 +190,12 @@ impl Registry {
         let mut records: Vec<Ours> = {
             let live = tenancy.live.read();
             let committed = live.records.iter().filter(|(_, known)| !known.is_pending);
-            let ours = |(id, known): (&Box<str>, &crate::live::Known)| Ours {
+            let ours = committed.map(|(id, known)| Ours {
                 reference: key.reference(id),
                 record: id.to_string(),
                 person: known.person,
-            };
-            committed.map(ours).collect()
+            });
+            ours.collect()
         };
         records.sort_by(|one, other| one.reference.cmp(&other.reference));
         for record in records {
