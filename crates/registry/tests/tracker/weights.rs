@@ -93,6 +93,28 @@ async fn other_weights_ask_and_neither_part_nor_link() {
     stand.audit().await;
 }
 
+#[tokio::test]
+async fn questions_that_a_stop_left_unasked_are_asked_when_the_store_is_opened() {
+    let stand = stand().await;
+    let ada = stand.create("Patient", &patient(ADA)).await;
+    let misspelt = stand.create("Patient", &patient(Who { family: "Lovelok", ..ADA })).await;
+    stand.keep_weights(1, |weights| weights.bits[1][3..6].fill(-60.0)).await;
+    // As it is between the commit that puts weights in force and the first question.
+    let row = serde_json::json!({ "number": 1, "asking_since": Weights::default() });
+    let value = Some(serde_json::to_vec(&row).unwrap());
+    let change = StateChange { space: "registry".into(), key: "weights".into(), value };
+    let feed = stand.engine.feed(&stand.session).await.unwrap();
+    feed.keep(Keep { state: vec![change], ..Keep::default() }).await.unwrap();
+    drop(feed);
+    let stand = stand.reopen().await;
+    assert!(stand.waiting().await.is_empty());
+    stand.registry.settle(&stand.engine, &stand.session).await.unwrap();
+    assert_eq!(stand.waiting().await, [sorted("drifted", &ada, &misspelt)]);
+    stand.registry.dismiss(&stand.engine, &stand.session, &ada, &misspelt).await.unwrap();
+    stand.registry.settle(&stand.engine, &stand.session).await.unwrap();
+    assert!(stand.waiting().await.is_empty(), "once");
+}
+
 /// People of whom every third has come twice, once with errors.
 async fn clinic(stand: &Stand) {
     let one = |n: usize| async move {
