@@ -62,10 +62,15 @@ impl Facts {
         }
     }
 
+    /// How many of birth date, sex and region are known.
+    pub(crate) fn known(&self) -> u8 {
+        u8::from(self.birth.is_some()) + u8::from(self.sex != Sex::Unknown) + u8::from(self.region.is_some())
+    }
+
     /// Of several records the first that knows a fact says it; one that says the person has died is believed.
-    pub(crate) fn merged<'a>(newest_first: impl Iterator<Item = &'a Facts>) -> Facts {
+    pub(crate) fn merged<'a>(believed_first: impl Iterator<Item = &'a Facts>) -> Facts {
         let mut merged = Facts::default();
-        for facts in newest_first {
+        for facts in believed_first {
             merged.birth = merged.birth.or(facts.birth);
             if merged.sex == Sex::Unknown {
                 merged.sex = facts.sex;

@@ -62,10 +62,9 @@ fn bytes(value: &Value) -> Vec<u8> {
 }
 
 async fn merged(feed: &Feed, person: PersonId, row: &Row, bodies: &HashMap<&str, &[u8]>) -> Result<Vec<u8>, Error> {
-    let mut newest_first: Vec<_> = row.records.iter().collect();
-    newest_first.sort_by(|one, other| other.at_us.cmp(&one.at_us).then_with(|| one.id.cmp(&other.id)));
-    let mut sources = Vec::with_capacity(newest_first.len());
-    for record in newest_first {
+    let believed = row.believed();
+    let mut sources = Vec::with_capacity(believed.len());
+    for record in believed {
         let stored;
         let body = match bodies.get(record.id.as_str()) {
             Some(body) => *body,
@@ -101,7 +100,7 @@ async fn merged(feed: &Feed, person: PersonId, row: &Row, bodies: &HashMap<&str,
     Ok(bytes(&golden))
 }
 
-/// The different items of a list of all sources, those of the newest record first.
+/// The different items of a list of all sources, those of the record that is believed most first.
 fn gather(golden: &mut Value, list: &str, sources: &[Value]) {
     let mut items: Vec<Value> = Vec::new();
     for item in sources.iter().flat_map(|source| source.list(list)) {

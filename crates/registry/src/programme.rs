@@ -17,6 +17,8 @@ pub struct Definitions {
     schedules: Vec<Arc<Schedule>>,
     programmes: Vec<Programme>,
     fingerprint: String,
+    /// Systems whose Patients are believed before others, by their `meta.source`.
+    verified_sources: Vec<String>,
 }
 
 /// What a programme is, for people and interfaces.
@@ -62,7 +64,8 @@ impl Definitions {
         if schedules.is_empty() {
             return Err(DefinitionError::NoSchedule);
         }
-        let mut definitions = Definitions { schedules, programmes, fingerprint: String::new() };
+        let (fingerprint, verified_sources) = (String::new(), Vec::new());
+        let mut definitions = Definitions { schedules, programmes, fingerprint, verified_sources };
         let all = definitions.list();
         let mut text = String::new();
         for (at, one) in all.iter().enumerate() {
@@ -73,6 +76,21 @@ impl Definitions {
         }
         definitions.fingerprint = seal::fingerprint(text.as_bytes())[..16].to_owned();
         Ok(definitions)
+    }
+
+    /// With systems whose Patients are believed before others: a Patient's `meta.source`, what comes after `#` left out.
+    pub fn with_verified_sources(mut self, sources: Vec<String>) -> Definitions {
+        if !sources.is_empty() {
+            // Other sources are other definitions: everybody is assessed anew.
+            let text = format!("{}\n{}", self.fingerprint, sources.join("\n"));
+            seal::fingerprint(text.as_bytes())[..16].clone_into(&mut self.fingerprint);
+        }
+        Definitions { verified_sources: sources, ..self }
+    }
+
+    pub(crate) fn is_verified(&self, source: &str) -> bool {
+        let system = source.split('#').next().unwrap_or_default();
+        self.verified_sources.iter().any(|verified| verified == system)
     }
 
     /// Tells one set of definitions from another.

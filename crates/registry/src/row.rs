@@ -86,6 +86,9 @@ pub(crate) struct Record {
     pub(crate) link: Link,
     /// When it was written last, in microseconds since 1970: of two records the newer one is believed.
     pub(crate) at_us: i64,
+    /// Of a source that is believed before others, however old the record is.
+    #[serde(default, skip_serializing_if = "crate::facts::is_false")]
+    pub(crate) verified: bool,
     pub(crate) facts: Facts,
     /// Where it was before, the latest last: what an unmerge restores.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -123,11 +126,19 @@ impl Row {
         serde_json::to_vec(self).expect("a row is plain data")
     }
 
-    /// What the records together say, the newest first.
-    pub(crate) fn facts(&self) -> Facts {
+    /// The records in the order in which they are believed: those of verified sources, then the newer, then those that know more.
+    pub(crate) fn believed(&self) -> Vec<&Record> {
         let mut records: Vec<&Record> = self.records.iter().collect();
-        records.sort_by(|one, other| other.at_us.cmp(&one.at_us).then_with(|| one.id.cmp(&other.id)));
-        Facts::merged(records.iter().map(|record| &record.facts))
+        records.sort_by(|one, other| {
+            let key = |record: &Record| (record.verified, record.at_us, record.facts.known());
+            key(other).cmp(&key(one)).then_with(|| one.id.cmp(&other.id))
+        });
+        records
+    }
+
+    /// What the records together say.
+    pub(crate) fn facts(&self) -> Facts {
+        Facts::merged(self.believed().into_iter().map(|record| &record.facts))
     }
 
     pub(crate) fn record(&self, id: &str) -> Option<&Record> {

@@ -60,7 +60,8 @@ fn definitions(vaccines: &Vaccines) -> Result<Definitions> {
         let read = || -> Result<Programme> { Ok(Programme::from_toml(&std::fs::read_to_string(file)?)?) };
         programmes.push(read().with_context(|| format!("vaccines.programme_files: {}", file.display()))?);
     }
-    Definitions::new(schedules, programmes).context("vaccines")
+    let definitions = Definitions::new(schedules, programmes).context("vaccines")?;
+    Ok(definitions.with_verified_sources(vaccines.verified_sources.clone()))
 }
 
 fn files_in(dir: &Path) -> Result<Vec<PathBuf>> {

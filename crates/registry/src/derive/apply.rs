@@ -138,11 +138,15 @@ impl<'a> Work<'a> {
             self.move_record(&placed.id, from, to, placed.link, &cause).await?;
         }
         let at_us = self.registry.now_us();
+        let definitions = self.registry.definitions();
+        let verified = patient.source.as_deref().is_some_and(|source| definitions.is_verified(source));
         let row = self.row(to, &cause).await?;
         let old = row.record(&placed.id);
         let before = old.map(|old| old.before.clone()).unwrap_or_default();
-        let record = Record { id: placed.id.clone(), link: placed.link, at_us, facts: patient.facts.clone(), before };
-        let changed = old.is_none_or(|old| old.facts != record.facts) || row.records.len() > 1;
+        let (id, link, facts) = (placed.id.clone(), placed.link, patient.facts.clone());
+        let record = Record { id, link, at_us, verified, facts, before };
+        let changed =
+            old.is_none_or(|old| (&old.facts, old.verified) != (&record.facts, verified)) || row.records.len() > 1;
         row.put_record(record);
         if changed {
             self.stale(to);

@@ -34,6 +34,8 @@ pub(super) enum Change<'a> {
 
 pub(super) struct Patient<'a> {
     pub(super) facts: Facts,
+    /// `meta.source`
+    pub(super) source: Option<String>,
     pub(super) encoded: Encodings,
     pub(super) body: &'a [u8],
 }
@@ -126,7 +128,8 @@ fn patient<'a>(tenancy: &Tenancy, write: &'a Write) -> Result<Option<Change<'a>>
         return Err(Error::new(422, "business-rule", text));
     }
     let encoded = ring.encode(&Demographics::of(document.root()));
-    let new = Patient { facts: Facts::of(document.root()), encoded, body: &write.body };
+    let source = document.root().get("meta").and_then(|meta| Some(meta.str("source")?.into_owned()));
+    let new = Patient { facts: Facts::of(document.root()), source, encoded, body: &write.body };
     Ok(Some(Change::Patient { id: &write.id, new: Some(Box::new(new)) }))
 }
 

@@ -84,6 +84,32 @@ async fn everything_of_a_person_is_that_of_all_records() {
 }
 
 #[tokio::test]
+async fn a_verified_source_is_believed_before_a_newer_record() {
+    let stand = stand().await;
+    let from = |who: Who, source: &str| patient(who).replacen('{', &format!(r#"{{"meta":{{"source":"{source}"}},"#), 1);
+    let one = stand.create("Patient", &from(ADA, "https://emr.example.org#4711")).await;
+    stand.clock.advance_us(1_000_000);
+    // Newer, of another system, and with another postal code.
+    stand.create("Patient", &from(Who { given: "Adelaida", zip: "01002", ..ADA }, "https://kiosk.example.org")).await;
+    let golden = || async { stand.read("Patient", &stand.person(&one).to_string()).await.unwrap() };
+    let regions =
+        || stand.stats(&["region"]).groups.into_iter().map(|group| group.values[0].clone()).collect::<Vec<_>>();
+    let text = golden().await;
+    assert!(
+        text.find("Adelaida").unwrap() < text.find("Adelaide").unwrap(),
+        "the newest, as nothing else is said: {text}"
+    );
+    assert_eq!(regions(), ["010"]);
+    let sources = vec!["https://emr.example.org".to_owned()];
+    stand.registry.redefine(crate::support::definitions().with_verified_sources(sources));
+    stand.registry.build(&stand.engine, &stand.session).await.unwrap();
+    let text = golden().await;
+    assert!(text.find("Adelaide").unwrap() < text.find("Adelaida").unwrap(), "its name first: {text}");
+    assert_eq!(regions(), ["021"]);
+    stand.audit().await;
+}
+
+#[tokio::test]
 async fn nobody_writes_a_golden_record() {
     let stand = stand().await;
     let one = stand.create("Patient", &patient(ADA)).await;

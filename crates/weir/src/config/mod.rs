@@ -73,6 +73,7 @@ pub(crate) struct Vaccines {
     pub(crate) schedule_dirs: Vec<PathBuf>,
     pub(crate) programme_files: Vec<PathBuf>,
     pub(crate) census_files: Vec<PathBuf>,
+    pub(crate) verified_sources: Vec<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
