@@ -58,7 +58,7 @@ pub(crate) async fn run(
         Everything(ty, id) => everything(engine, request, ty, Some(&id), path).await,
         ValidateType(ty) => validate(engine, request, ty, None).await,
         ValidateInstance(ty, id) => validate(engine, request, ty, Some(&id)).await,
-        ImmunizationForecast => immunization_forecast(engine, request).await,
+        ImmunizationForecast => immunization_forecast(tracker, request).await,
         Match => {
             expect_json(&request.headers)?;
             immunization::find(engine, &tracker.registry, buckets, request).await
@@ -270,10 +270,12 @@ async fn validate(engine: &Engine, request: &Request, ty: TypeId, id: Option<&st
     Ok(Answer::json(StatusCode::OK, to_json(&issues)))
 }
 
-async fn immunization_forecast(engine: &Engine, request: &Request) -> Result<Answer, Failure> {
+/// By the schedule that counts in the registry.
+async fn immunization_forecast(tracker: &Tracker, request: &Request) -> Result<Answer, Failure> {
     expect_json(&request.headers)?;
-    let forecast = || registry::immds::forecast(registry::immds::schedule(), &request.body);
-    let answer = engine.operation(&request.session, registry::immds::FORECAST, forecast).await?;
+    let definitions = tracker.registry.definitions();
+    let forecast = || registry::immds::forecast(definitions.schedule(), &request.body);
+    let answer = tracker.engine.operation(&request.session, registry::immds::FORECAST, forecast).await?;
     Ok(Answer::json(StatusCode::OK, answer))
 }
 

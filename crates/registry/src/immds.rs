@@ -10,18 +10,10 @@ use fhir::json::{Document, Limits, Value};
 use fhir::outcome::Issue;
 use fhir::{json, outcome::Severity};
 use request::Asked;
-use std::sync::LazyLock;
 use vaccines::Schedule;
 
 /// The name of the operation.
 pub const FORECAST: &str = "$immds-forecast";
-
-/// The schedule that is shipped, loaded when it is first asked for.
-pub fn schedule() -> &'static Schedule {
-    static SCHEDULE: LazyLock<Schedule> =
-        LazyLock::new(|| Schedule::builtin().expect("the shipped schedule loads: a test of `vaccines` sees to it"));
-    &SCHEDULE
-}
 
 /// Answers a Parameters resource with `assessmentDate`, `patient`, any number of `immunization` and, beyond the guide, of
 /// `condition`, `observation` and `allergy`. The answer is a Parameters resource with an ImmunizationEvaluation for each dose

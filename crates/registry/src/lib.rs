@@ -20,6 +20,7 @@ mod live;
 mod locks;
 mod matching;
 mod network;
+mod newcomer;
 mod partner;
 mod patient;
 mod person;

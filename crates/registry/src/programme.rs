@@ -2,6 +2,7 @@
 
 use crate::clinical::{Dose, Finding};
 use crate::facts::{Facts, Sex};
+use crate::newcomer::{Newcomer, Newcomers};
 use crate::row::Row;
 use crate::summary::{Mark, Summary, Void};
 use std::sync::Arc;
@@ -19,6 +20,9 @@ pub struct Definitions {
     fingerprint: String,
     /// Systems whose Patients are believed before others, by their `meta.source`.
     verified_sources: Vec<String>,
+    /// Of [`Definitions::list`], in its order.
+    ids: Vec<String>,
+    newcomers: Newcomers,
 }
 
 /// What a programme is, for people and interfaces.
@@ -65,7 +69,8 @@ impl Definitions {
             return Err(DefinitionError::NoSchedule);
         }
         let (fingerprint, verified_sources) = (String::new(), Vec::new());
-        let mut definitions = Definitions { schedules, programmes, fingerprint, verified_sources };
+        let (ids, newcomers) = (Vec::new(), Newcomers::default());
+        let mut definitions = Definitions { schedules, programmes, fingerprint, verified_sources, ids, newcomers };
         let all = definitions.list();
         let mut text = String::new();
         for (at, one) in all.iter().enumerate() {
@@ -75,6 +80,7 @@ impl Definitions {
             text.push_str(&format!("{} {} {}\n", one.id, one.calculator, one.version));
         }
         definitions.fingerprint = seal::fingerprint(text.as_bytes())[..16].to_owned();
+        definitions.ids = all.into_iter().map(|one| one.id).collect();
         Ok(definitions)
     }
 
@@ -210,6 +216,9 @@ impl Definitions {
     /// Sets the summary of a row and the day on which it must be made anew.
     pub(crate) fn summarise(&self, row: &mut Row, today: Date) {
         let facts = row.facts();
+        if row.doses.is_empty() && row.findings.is_empty() {
+            return self.summarise_newcomer(row, &facts, today);
+        }
         let subject = self.subject(row, &facts, today);
         let mut summary = Summary { definitions: self.fingerprint.clone(), ..Summary::default() };
         let future = subject.person.doses.iter().map(|dose| dose.date).filter(|date| *date > today);
@@ -234,6 +243,32 @@ impl Definitions {
         summary.counted = given.filter(|(dose, _)| dose.date <= today).map(|(_, id)| id.clone()).collect();
         summary.duplicates = subject.duplicates;
         row.summary = summary;
+        row.next = next;
+    }
+
+    /// [`Definitions::summarise`] of somebody without doses and findings.
+    fn summarise_newcomer(&self, row: &mut Row, facts: &Facts, today: Date) {
+        let newcomer = Newcomer { birth: facts.birth, sex: facts.sex, born_in_us: facts.born_in_us };
+        let (standings, next) = self.newcomers.get(newcomer, today, || {
+            let (mut standings, mut next) = (Vec::new(), None);
+            self.assess(&self.subject(row, facts, today), &[], today, |programme, standing| {
+                next = earlier(next, standing.next_transition);
+                let number = self.ids.iter().position(|id| *id == programme).expect("the list has all programmes");
+                let mark = Mark::of(standing);
+                // Without doses there is nothing else in a mark.
+                debug_assert_eq!(mark, Mark::without_doses(mark.marks));
+                if !mark.is_nothing() {
+                    standings.push((number as u16, mark.marks));
+                }
+            });
+            (standings.into(), next)
+        });
+        let marks = standings.iter().map(|(number, marks)| {
+            let programme = self.ids[usize::from(*number)].clone();
+            (programme, Mark::without_doses(*marks))
+        });
+        let programmes = marks.collect();
+        row.summary = Summary { definitions: self.fingerprint.clone(), programmes, ..Summary::default() };
         row.next = next;
     }
 }

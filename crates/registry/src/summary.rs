@@ -133,6 +133,11 @@ impl Mark {
         }
     }
 
+    /// Of somebody who was given nothing.
+    pub(crate) fn without_doses(marks: Marks) -> Mark {
+        Mark { marks, ..Mark::default() }
+    }
+
     /// Nothing that has a cell.
     pub(crate) fn is_nothing(&self) -> bool {
         self.status == Status::Not && self.marks.is_empty() && self.recorded == 0

@@ -3,7 +3,11 @@
 use fhir::json::{Document, Limits, Value};
 use fhir::outcome::Issue;
 use fhir::validate::Level;
-use registry::immds::{forecast, schedule};
+use registry::immds::forecast;
+use std::sync::LazyLock;
+use vaccines::Schedule;
+
+static SCHEDULE: LazyLock<Schedule> = LazyLock::new(|| Schedule::builtin().unwrap());
 
 const PATIENT: &str = r#"{"resourceType":"Patient","id":"p","gender":"female","birthDate":"2024-01-10"}"#;
 
@@ -29,12 +33,12 @@ fn immunization(id: &str, cvx: &str, day: &str, more: &str) -> String {
 }
 
 fn answer(parameters: &[String]) -> Value {
-    let bytes = forecast(schedule(), body(parameters).as_bytes()).unwrap_or_else(|issues| panic!("{issues:?}"));
+    let bytes = forecast(&SCHEDULE, body(parameters).as_bytes()).unwrap_or_else(|issues| panic!("{issues:?}"));
     Value::parse(std::str::from_utf8(&bytes).unwrap()).unwrap()
 }
 
 fn issues(parameters: &[String]) -> Vec<Issue> {
-    forecast(schedule(), body(parameters).as_bytes()).unwrap_err()
+    forecast(&SCHEDULE, body(parameters).as_bytes()).unwrap_err()
 }
 
 fn resources(answer: &Value, name: &str) -> Vec<Value> {
@@ -119,7 +123,7 @@ fn what_is_answered_is_valid_fhir() {
     let mut adults = vec![on("2025-03-01"), parameter("patient", &adult), parameter("condition", pregnant)];
     adults.extend(doses);
     for parameters in [child(), adults, with([immunization("a", "03", "2024-12-01", "")])] {
-        let bytes = forecast(schedule(), body(&parameters).as_bytes()).unwrap();
+        let bytes = forecast(&SCHEDULE, body(&parameters).as_bytes()).unwrap();
         let document = Document::parse(&bytes, &Limits::default()).unwrap();
         assert_eq!(fhir::validate::validate(fhir::defs::r4(), document.root(), Level::Full), []);
         let answer = Value::parse(std::str::from_utf8(&bytes).unwrap()).unwrap();
@@ -320,7 +324,7 @@ fn an_unknown_parameter_is_told_the_nearest() {
 #[test]
 fn what_is_no_parameters_resource_is_refused() {
     for (body, text) in [("", "JSON"), ("{", "JSON"), ("[]", "no Parameters"), (PATIENT, "no Parameters")] {
-        let issues = forecast(schedule(), body.as_bytes()).unwrap_err();
+        let issues = forecast(&SCHEDULE, body.as_bytes()).unwrap_err();
         assert!(issues[0].diagnostics.contains(text), "{body}: {issues:?}");
     }
 }

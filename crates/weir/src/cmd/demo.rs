@@ -5,6 +5,7 @@ use crate::cmd::load;
 use crate::cmd::serve::{self, Service};
 use crate::config::Config;
 use crate::delivering::Delivering;
+use crate::demo::campaign::Campaign;
 use crate::demo::flood::{self, Flood};
 use crate::demo::{page, population};
 use crate::door::Door;
@@ -35,9 +36,12 @@ pub(crate) struct Arguments {
     /// Registrations and bookings that flood in while a simulated EMR takes 20 a second; 0: no flood and no EMR.
     #[arg(long, value_name = "N", default_value_t = 20_000)]
     flood: u32,
+    /// Vaccinations that clinics record while you look at /tracker, 25 a second; 0: none.
+    #[arg(long, value_name = "N", default_value_t = 3_000)]
+    campaign: u32,
     #[arg(long, default_value_t = 8080)]
     port: u16,
-    /// Stop when everything is loaded and the flood, if there is one, has reached the EMR: for scripts.
+    /// Stop when everything is loaded, the campaign is over and the flood, if there is one, has reached the EMR: for scripts.
     #[arg(long)]
     exit_after_load: bool,
 }
@@ -67,7 +71,9 @@ pub(crate) fn run(config: &Config, arguments: &Arguments) -> Result<ExitCode> {
             0 => None,
             count => Some(Flood::start(count).await?),
         };
-        let pages = page::router(engine.clone(), metrics.clone(), url.clone(), flood.clone(), delivering.desk.clone());
+        let campaign = Campaign::new(arguments.campaign);
+        let shown = page::Shown { flood: flood.clone(), campaign: campaign.clone(), desk: delivering.desk.clone() };
+        let pages = page::router(engine.clone(), metrics.clone(), url.clone(), shown);
         let service = Service {
             listener,
             router: api::router(engine.clone(), registry.clone(), api_config.clone(), metrics.clone()).merge(pages),
@@ -93,13 +99,12 @@ pub(crate) fn run(config: &Config, arguments: &Arguments) -> Result<ExitCode> {
                 eprintln!("\nweir demo is ready:\n  {url}/            start page\n  {url}/ops         what is on its way to the EMR\n  {url}/tracker     who is vaccinated\n  {url}/fhir/metadata\n  {url}/fhir/Patient?_count=3&_pretty=true\nCtrl-C stops it.");
                 loaded.send(()).ok();
             }
-            match flood {
-                Some(flood) => {
-                    delivering.start(&[flood.destination(ephemeral.path())?], &engine, &registry).await?;
-                    run_flood(&flood, &delivering, &url, arguments.seed).await
-                }
-                None => Ok(()),
-            }
+            let flooding = async {
+                let Some(flood) = flood else { return Ok(()) };
+                delivering.start(&[flood.destination(ephemeral.path())?], &engine, &registry).await?;
+                run_flood(&flood, &delivering, &url, arguments.seed).await
+            };
+            tokio::try_join!(flooding, run_campaign(&campaign, &url, arguments.seed, registry.today())).map(|_| ())
         };
         let (served, filled) = tokio::join!(serving, filling);
         filled.and(served)
@@ -122,6 +127,17 @@ async fn run_flood(flood: &Flood, delivering: &Delivering, url: &str, seed: u64)
     let reconciled = flood.reconcile(&client, status).await?;
     eprintln!("the flood is at the EMR: {reconciled}");
     anyhow::ensure!(reconciled.is_perfect(), "the two sides differ");
+    Ok(())
+}
+
+/// Clinics vaccinate; what weir made of it is on the tracker's pages.
+async fn run_campaign(campaign: &Campaign, url: &str, seed: u64, today: registry::Date) -> Result<()> {
+    if campaign.planned == 0 {
+        return Ok(());
+    }
+    eprintln!("clinics record {} vaccinations: {url}/tracker?programme=covid-19-primary shows them as they come", campaign.planned);
+    campaign.run(&Client::remote(url, None, None)?, seed, today).await?;
+    eprintln!("the campaign is over: {} recorded, {} for people who were recognised", campaign.recorded(), campaign.recognised());
     Ok(())
 }
 

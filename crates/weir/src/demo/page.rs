@@ -3,6 +3,7 @@
 //! Plain HTML that needs no script; a small one keeps the numbers fresh. Links are relative, so that the page also works
 //! through a forwarded port.
 
+use crate::demo::campaign::Campaign;
 use crate::demo::flood::{self, Flood};
 use crate::wiring;
 use api::{Metrics, Snapshot};
@@ -22,22 +23,28 @@ struct Demo {
     engine: Engine,
     metrics: Arc<Metrics>,
     url: String,
-    flood: Option<Flood>,
-    desk: Desk,
+    shown: Shown,
     /// The numbers of the last view, for rates.
     last: Mutex<(Instant, Snapshot)>,
 }
 
+/// What goes on while somebody looks.
+pub(crate) struct Shown {
+    pub(crate) flood: Option<Flood>,
+    pub(crate) campaign: Campaign,
+    pub(crate) desk: Desk,
+}
+
 const SCRIPT: &str = include_str!("page.js");
 
-pub(crate) fn router(engine: Engine, metrics: Arc<Metrics>, url: String, flood: Option<Flood>, desk: Desk) -> Router {
+pub(crate) fn router(engine: Engine, metrics: Arc<Metrics>, url: String, shown: Shown) -> Router {
     let last = Mutex::new((Instant::now(), metrics.snapshot()));
     let file = |kind: &'static str, text: &'static str| get(async move || layout::file(kind, text));
     Router::new()
         .route("/", get(start))
         .route("/start.css", file(layout::CSS, layout::STYLE))
         .route("/start.js", file(layout::JAVASCRIPT, SCRIPT))
-        .with_state(Arc::new(Demo { engine, metrics, url, flood, desk, last }))
+        .with_state(Arc::new(Demo { engine, metrics, url, shown, last }))
 }
 
 async fn start(State(demo): State<Arc<Demo>>) -> impl IntoResponse {
@@ -92,12 +99,14 @@ fn page(demo: &Demo, stats: &store::Stats, now: &Snapshot, rate: f64) -> Page<'s
             h1 { "A FHIR R4 server with made-up patients" }
             p.lead { "Everything in it can be read, searched and changed. Nobody in it is real." }
             (numbers(stats, now, rate))
-            @if let Some(flood) = &demo.flood { (held_back(flood, &demo.desk)) }
+            @if let Some(flood) = &demo.shown.flood { (held_back(flood, &demo.shown.desk)) }
+            (vaccinated(&demo.shown.campaign))
             (inside(stats))
             (searches())
             (commands(&demo.url))
         },
         footer: html! {
+            p { a href="/tracker" { "Who is vaccinated (vaccine tracker)" } }
             p { a href="/ops" { "What is on its way to other systems (operations)" } }
             p { a href="/fhir/metadata?_pretty=true" { "What the server can do (CapabilityStatement)" } }
             p { a href="/openapi.json" { "Description of the API (OpenAPI)" } }
@@ -159,6 +168,26 @@ fn held_back(flood: &Flood, desk: &Desk) -> Markup {
         } }
         p { a href="/ops" { "What is on its way" } }
         p { a href=(format!("http://{}/sim/", flood.sim.address())) { "The EMR's own page, with everything that has reached it" } }
+    }
+}
+
+/// The campaign, and the way to the tracker's pages.
+fn vaccinated(campaign: &Campaign) -> Markup {
+    let numbers = [
+        ("campaign-recorded", grouped(campaign.recorded().into()), "vaccinations recorded"),
+        ("campaign-recognised", grouped(campaign.recognised().into()), "of them for people whom weir recognised"),
+    ];
+    html! {
+        h2 { "Who is vaccinated" }
+        @if campaign.planned > 0 {
+            p { (grouped(campaign.planned.into())) " vaccinations against COVID-19 are recorded at six clinics. Second doses come from \
+                other clinics now and then, with names that are misspelt: weir finds the person all the same." }
+            dl.numbers { @for (key, number, label) in &numbers {
+                div { dt { (label) } dd data-live=(key) { (number) } }
+            } }
+        }
+        p { a href="/tracker?programme=covid-19-primary" { "Coverage, doses and clinics, live" } }
+        p { a href="/tracker/review" { "Records that may be one person, for somebody to decide" } }
     }
 }
 

@@ -35,7 +35,7 @@ const FEMALE: [&str; 12] =
     ["Maria", "Aiko", "Fatima", "Ingrid", "Chloe", "Ngozi", "Sofia", "Priya", "Elif", "Hana", "Zoë", "Anna"];
 const MALE: [&str; 12] =
     ["James", "Hiro", "Omar", "Lars", "Louis", "Chidi", "Mateo", "Arjun", "Emre", "Jin", "Noël", "Paul"];
-const CITIES: [(&str, &str); 6] = [
+const CITIES: [(&str, &str); CLINICS] = [
     ("Lindau", "LD"),
     ("Nordby", "NB"),
     ("Riverton", "RT"),
@@ -43,6 +43,7 @@ const CITIES: [(&str, &str); 6] = [
     ("Westhill", "WH"),
     ("Ålesund", "AL"),
 ];
+const STREETS: [&str; 8] = ["Main", "Harbour", "Mill", "Church", "Garden", "Station", "Orchard", "Meadow"];
 /// CVX code, display, manufacturer.
 const VACCINES: [(&str, &str, &str); 4] = [
     ("208", "COVID-19, mRNA, 30 mcg", "Pfizer"),
@@ -50,7 +51,7 @@ const VACCINES: [(&str, &str, &str); 4] = [
     ("212", "COVID-19, Ad26", "Janssen"),
     ("150", "Influenza, injectable, quadrivalent", "Sanofi"),
 ];
-const CLINICS: usize = 6;
+pub(crate) const CLINICS: usize = 6;
 /// Patients in one transaction.
 pub(crate) const PER_BUNDLE: u32 = 25;
 
@@ -195,6 +196,55 @@ pub(crate) fn booking(n: u32, patient: &str) -> Value {
     json!({ "resourceType": "Appointment", "meta": flood_tag(), "status": "booked",
         "description": "Vaccination", "start": at(minute), "end": at(minute + 14), "minutesDuration": 15,
         "participant": [{ "actor": reference("Patient", patient), "status": "accepted" }] })
+}
+
+/// Somebody who comes to be vaccinated, as a desk writes it down.
+pub(crate) struct Vaccinee {
+    /// As `POST /vaccines` takes it.
+    pub(crate) phi: serde_json::Value,
+    /// Where they live is a clinic, by its number.
+    pub(crate) clinic: u64,
+    /// What chance decides about them, each for one thing.
+    pub(crate) draws: [u64; 12],
+}
+
+/// Families of up to four live together: they share a surname, an address and often a telephone.
+pub(crate) fn vaccinee(n: u32, seed: u64) -> Vaccinee {
+    let mut family = Random(seed ^ (u64::from(n / 4) << 22) ^ 0xFA);
+    let clinic = family.below(CLINICS as u64);
+    let (city, state) = CITIES[clinic as usize];
+    let (surname, line) = (*family.pick(&FAMILY), format!("{} {} Street", 1 + family.below(300), family.pick(&STREETS)));
+    let phone = format!("555-{:07}", family.below(10_000_000));
+    let mut random = Random(seed ^ (u64::from(n) << 24) ^ 0xDA7A);
+    let female = random.below(2) == 0;
+    let given = *random.pick(if female { &FEMALE } else { &MALE });
+    let phone = if n % 4 < 2 { phone } else { format!("555-{:07}", random.below(10_000_000)) };
+    let phi = serde_json::json!({
+        "given": given, "family": surname, "birthDate": random.date(1935, 2012), "sex": if female { "female" } else { "male" },
+        "phone": phone, "address": { "line": line, "city": city, "state": state, "country": "XX" },
+    });
+    Vaccinee { phi, clinic, draws: std::array::from_fn(|_| random.next() >> 8) }
+}
+
+impl Vaccinee {
+    /// As a desk in a hurry writes it: for one in four, one thing is wrong.
+    pub(crate) fn misspelt(&self) -> serde_json::Value {
+        let mut phi = self.phi.clone();
+        let swapped = |text: &str, at: usize| {
+            let mut letters: Vec<char> = text.chars().collect();
+            letters.swap(at, at + 1);
+            letters.into_iter().collect::<String>()
+        };
+        let text = |name: &str| phi[name].as_str().unwrap_or_default().to_owned();
+        match self.draws[8] % 16 {
+            0 => phi["given"] = swapped(&text("given"), 1).into(),
+            1 => phi["family"] = swapped(&text("family"), 1).into(),
+            2 => phi["phone"] = swapped(&text("phone"), 8).into(),
+            3 => phi["address"] = serde_json::json!({ "city": phi["address"]["city"], "country": "XX" }),
+            _ => {}
+        }
+        phi
+    }
 }
 
 fn visit(random: &mut Random, subject: &Value, clinic: u64, entries: &mut Vec<Value>) {
