@@ -39,7 +39,7 @@ fn a_level_that_is_none_does_not_silence_the_log() {
 #[test]
 fn a_demo_logs_no_requests_unless_it_is_asked_to() {
     let dir = tempfile::tempdir().unwrap();
-    let demo = ["demo", "--patients", "3", "--flood", "0", "--port", "0", "--exit-after-load"];
+    let demo = ["demo", "--patients", "3", "--flood", "0", "--campaign", "0", "--port", "0", "--exit-after-load"];
     let quiet = run(dir.path(), &demo);
     let said = String::from_utf8(quiet.stderr).unwrap();
     assert!(quiet.status.success() && said.contains("loaded ") && !said.contains("api::request"), "{said}");

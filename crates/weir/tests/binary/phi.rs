@@ -110,7 +110,7 @@ fn nothing_on_disk_or_in_a_log_is_in_clear() {
     let data = dir.path().join("data");
     let mut demo = weir(dir.path());
     let demo = demo
-        .args(["demo", "--patients", "60", "--flood", "0", "--exit-after-load", "--data"])
+        .args(["demo", "--patients", "60", "--flood", "0", "--campaign", "40", "--exit-after-load", "--data"])
         .arg(&data)
         .output()
         .unwrap();
