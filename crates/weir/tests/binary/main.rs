@@ -8,6 +8,9 @@ mod openemr;
 mod outbox;
 mod phi;
 mod reference;
+mod schedule;
+#[path = "../../../fhir/tests/support/shared_data.rs"]
+mod shared_data;
 mod support;
 mod sync;
 mod tls;

@@ -1,0 +1,36 @@
+//! A schedule of the operator's own, in the place of the one that is shipped.
+
+use crate::shared_data::shared_data;
+use crate::support::{Server, run, weir};
+use serde_json::{Value, json};
+
+#[test]
+fn what_an_operator_names_is_what_everything_is_measured_by() {
+    let dir = tempfile::tempdir().unwrap();
+    let schedule = dir.path().join("supporting-data-polio-only");
+    std::fs::create_dir(&schedule).unwrap();
+    for file in ["ScheduleSupportingData.xml", "AntigenSupportingData- Polio-508.xml"] {
+        std::fs::copy(shared_data().join("cdsi/supporting-data-4.64").join(file), schedule.join(file)).unwrap();
+    }
+    let config = dir.path().join("weir.toml");
+    std::fs::write(&config, format!("[vaccines]\nschedule_dirs = [{schedule:?}]\n")).unwrap();
+    let server = Server::spawn(weir(dir.path()).arg("serve").arg("--config").arg(&config));
+    let mut client = server.client();
+    let programmes = client.send_root("GET", "/programmes", "").unwrap().json();
+    let programmes = programmes["programmes"].as_array().cloned().unwrap_or_default();
+    let clinical: Vec<&Value> = programmes.iter().filter(|one| one["calculator"] == "clinical").collect();
+    assert!(clinical.iter().any(|one| one["id"] == "Polio" && one["version"] == "polio-only"), "{clinical:?}");
+
+    let child = json!({ "resourceType": "Patient", "gender": "female", "birthDate": "2024-01-10" });
+    let request = json!({ "resourceType": "Parameters", "parameter": [
+        { "name": "assessmentDate", "valueDate": "2026-11-28" }, { "name": "patient", "resource": child } ] });
+    let forecast = client.send("POST", "/$immds-forecast", &request.to_string()).unwrap();
+    let recommended = forecast.json()["parameter"][0]["resource"]["recommendation"].clone();
+    assert_eq!(forecast.status, 200, "{}", String::from_utf8_lossy(&forecast.body));
+    assert_eq!(recommended.as_array().map(Vec::len), Some(1), "of polio only: {recommended}");
+
+    std::fs::remove_file(schedule.join("ScheduleSupportingData.xml")).unwrap();
+    let refused = run(dir.path(), &["serve", "--config", config.to_str().unwrap()]);
+    let text = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && text.contains("there is no ScheduleSupportingData.xml"), "{text}");
+}
