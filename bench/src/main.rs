@@ -37,6 +37,10 @@ use report::Report;
 use std::process::ExitCode;
 use stores::Stores;
 
+/// The one of `weir`: what runs in the driver itself is what the binary does.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if arguments.first().is_some_and(|name| name == baseline::ECHO) {

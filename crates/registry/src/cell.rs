@@ -1,4 +1,7 @@
-//! Cells: what is counted. A person is in one cell of each kind and programme, a dose in one of its kinds.
+//! Cells: what is counted. A person is in one cell of each kind, a dose in one of its kinds.
+//!
+//! Where a person stands in all programmes together is one cell: a person stands somewhere in some fifteen, and a counter of
+//! the store for each would be most of what a registration writes. Tables have one line for each programme.
 
 use std::collections::HashMap;
 
@@ -51,7 +54,12 @@ impl Kind {
     }
 }
 
-/// A cell of a table with the values of its dimensions.
+/// Between the programmes of a standing's cell, and between a programme, its status and its marks.
+pub(crate) const BETWEEN: &str = "\u{1e}";
+pub(crate) const WITHIN: &str = "\u{1d}";
+
+/// A counter: a kind of table, and the values of its dimensions. Of a standing the first three dimensions are one value: for
+/// each programme of a person the three of them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Cell {
     pub(crate) kind: Kind,
@@ -63,8 +71,33 @@ const SEPARATOR: char = '\u{1f}';
 
 impl Cell {
     pub(crate) fn new<const N: usize>(kind: Kind, values: [&str; N]) -> Cell {
-        debug_assert_eq!(N, kind.dimensions().len(), "{kind:?}");
+        debug_assert_eq!(N, if kind == Kind::Standing { 4 } else { kind.dimensions().len() }, "{kind:?}");
         Cell { kind, values: values.iter().map(|value| value.replace(SEPARATOR, " ")).collect() }
+    }
+
+    /// The cell of one line of a table.
+    pub(crate) fn of_line(kind: Kind, values: &[&str]) -> Cell {
+        let owned = |values: &[&str]| values.iter().map(|value| (*value).to_owned()).collect::<Vec<_>>();
+        match (kind, values) {
+            (Kind::Standing, [one, two, three, rest @ ..]) => {
+                Cell { kind, values: [vec![[*one, *two, *three].join(WITHIN)], owned(rest)].concat() }
+            }
+            _ => Cell { kind, values: owned(values) },
+        }
+    }
+
+    /// Calls `each` with the values of every line of a table that the cell counts in.
+    pub(crate) fn lines<'a>(&'a self, mut each: impl FnMut(&mut dyn Iterator<Item = &'a str>)) {
+        let values = self.values.iter().map(String::as_str);
+        match (self.kind, self.values.split_first()) {
+            // Counters of weir 0.1 had a cell for each programme: six values.
+            (Kind::Standing, Some((programmes, rest))) if rest.len() == 3 => {
+                for programme in programmes.split(BETWEEN) {
+                    each(&mut programme.split(WITHIN).chain(rest.iter().map(String::as_str)));
+                }
+            }
+            _ => each(&mut values.clone()),
+        }
     }
 
     pub(crate) fn key(&self) -> String {
@@ -110,6 +143,26 @@ mod tests {
         assert_eq!(Cell::parse(Kind::Persons, &cell.key()), cell);
         let hostile = Cell::new(Kind::Persons, ["a\u{1f}b", "", ""]);
         assert_eq!(Cell::parse(Kind::Persons, &hostile.key()).values, ["a b", "", ""]);
+    }
+
+    #[test]
+    fn a_standing_counts_in_a_line_for_each_programme() {
+        let lines = |cell: &Cell| {
+            let mut lines = Vec::new();
+            cell.lines(|values| lines.push(values.collect::<Vec<_>>().join("|")));
+            lines
+        };
+        let all = "MMR\u{1d}full\u{1d}\u{1e}Polio\u{1d}not\u{1d}overdue";
+        let cell = Cell::new(Kind::Standing, [all, "021", "female", "1980-02"]);
+        assert_eq!(lines(&cell), ["MMR|full||021|female|1980-02", "Polio|not|overdue|021|female|1980-02"]);
+        let old = Cell {
+            kind: Kind::Standing,
+            values: "MMR,full,,021,female,1980-02".split(',').map(str::to_owned).collect(),
+        };
+        assert_eq!(lines(&old), ["MMR|full||021|female|1980-02"]);
+        let line = Cell::of_line(Kind::Standing, &["MMR", "full", "", "021", "female", "1980-02"]);
+        assert_eq!(lines(&line), lines(&old));
+        assert_eq!(lines(&Cell::new(Kind::Persons, ["021", "", "1980-02"])), ["021||1980-02"]);
     }
 
     #[test]

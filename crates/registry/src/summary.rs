@@ -1,6 +1,6 @@
 //! What a person counts for: the result of all calculators, as small as counting needs it.
 
-use crate::cell::{Cell, Kind};
+use crate::cell::{BETWEEN, Cell, Kind, WITHIN};
 use crate::clinical::Dose;
 use crate::day;
 use crate::facts::Facts;
@@ -17,13 +17,13 @@ const LATE_DAYS: i32 = 30;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Mark {
-    #[serde(rename = "s", default, with = "status")]
+    #[serde(rename = "s", default, with = "status", skip_serializing_if = "is_not")]
     pub(crate) status: Status,
     #[serde(rename = "m", default, skip_serializing_if = "Marks::is_empty")]
     pub(crate) marks: Marks,
-    #[serde(rename = "v", default)]
+    #[serde(rename = "v", default, skip_serializing_if = "is_zero")]
     pub(crate) valid: usize,
-    #[serde(rename = "r", default)]
+    #[serde(rename = "r", default, skip_serializing_if = "is_zero")]
     pub(crate) recorded: usize,
     #[serde(rename = "f", with = "day", default, skip_serializing_if = "Option::is_none")]
     pub(crate) first_on: Option<Date>,
@@ -60,6 +60,16 @@ pub(crate) struct Summary {
     pub(crate) duplicates: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) void: Vec<Void>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_zero(number: &usize) -> bool {
+    *number == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_not(status: &Status) -> bool {
+    *status == Status::Not
 }
 
 mod status {
@@ -178,11 +188,13 @@ fn living(row: &Row, facts: &Facts, region: &str, cells: &mut Vec<Cell>) {
     let month = facts.birth.map(|birth| birth.to_string()[..7].to_owned()).unwrap_or_default();
     let sex = facts.sex.code();
     cells.push(Cell::new(Kind::Persons, [region, sex, &month]));
-    for (programme, mark) in &row.summary.programmes {
-        if mark.status != Status::Not || !mark.marks.is_empty() {
-            let values: [&str; 6] = [programme, mark.status.code(), &mark.marks.to_string(), region, sex, &month];
-            cells.push(Cell::new(Kind::Standing, values));
-        }
+    let standings =
+        row.summary.programmes.iter().filter(|(_, mark)| mark.status != Status::Not || !mark.marks.is_empty());
+    let standings =
+        standings.map(|(programme, mark)| [programme, mark.status.code(), &mark.marks.to_string()].join(WITHIN));
+    let standings = standings.collect::<Vec<_>>().join(BETWEEN);
+    if !standings.is_empty() {
+        cells.push(Cell::new(Kind::Standing, [&standings, region, sex, &month]));
     }
 }
 

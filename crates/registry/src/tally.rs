@@ -53,16 +53,18 @@ impl Tally {
     }
 
     pub(crate) fn add(&mut self, cell: &Cell, n: i64) {
-        let mut packed = Packed::default();
-        for (place, value) in packed.iter_mut().zip(&cell.values) {
-            *place = self.names.number(value);
-        }
         let table = self.tables.entry(cell.kind).or_default();
-        let count = table.entry(packed).or_default();
-        *count += n;
-        if *count == 0 {
-            table.remove(&packed);
-        }
+        cell.lines(|values| {
+            let mut packed = Packed::default();
+            for (place, value) in packed.iter_mut().zip(values) {
+                *place = self.names.number(value);
+            }
+            let count = table.entry(packed).or_default();
+            *count += n;
+            if *count == 0 {
+                table.remove(&packed);
+            }
+        });
     }
 
     /// Calls `each` with the values of every cell of a table and its count.
@@ -83,8 +85,7 @@ impl Tally {
         for (tally, sign) in [(right, 1), (self, -1)] {
             for kind in KINDS {
                 tally.each(kind, |values, n| {
-                    let cell = Cell { kind, values: values.iter().map(|value| (*value).to_owned()).collect() };
-                    delta.add([cell], sign * n);
+                    delta.add([Cell::of_line(kind, values)], sign * n);
                 });
             }
         }

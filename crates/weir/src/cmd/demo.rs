@@ -135,9 +135,16 @@ async fn run_campaign(campaign: &Campaign, url: &str, seed: u64, today: registry
     if campaign.planned == 0 {
         return Ok(());
     }
-    eprintln!("clinics record {} vaccinations: {url}/tracker?programme=covid-19-primary shows them as they come", campaign.planned);
+    eprintln!(
+        "clinics record {} vaccinations: {url}/tracker?programme=covid-19-primary shows them as they come",
+        campaign.planned
+    );
     campaign.run(&Client::remote(url, None, None)?, seed, today).await?;
-    eprintln!("the campaign is over: {} recorded, {} for people who were recognised", campaign.recorded(), campaign.recognised());
+    eprintln!(
+        "the campaign is over: {} recorded, {} for people who were recognised",
+        campaign.recorded(),
+        campaign.recognised()
+    );
     Ok(())
 }
 

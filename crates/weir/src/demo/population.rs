@@ -213,7 +213,8 @@ pub(crate) fn vaccinee(n: u32, seed: u64) -> Vaccinee {
     let mut family = Random(seed ^ (u64::from(n / 4) << 22) ^ 0xFA);
     let clinic = family.below(CLINICS as u64);
     let (city, state) = CITIES[clinic as usize];
-    let (surname, line) = (*family.pick(&FAMILY), format!("{} {} Street", 1 + family.below(300), family.pick(&STREETS)));
+    let (surname, line) =
+        (*family.pick(&FAMILY), format!("{} {} Street", 1 + family.below(300), family.pick(&STREETS)));
     let phone = format!("555-{:07}", family.below(10_000_000));
     let mut random = Random(seed ^ (u64::from(n) << 24) ^ 0xDA7A);
     let female = random.below(2) == 0;
