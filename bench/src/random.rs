@@ -21,4 +21,10 @@ impl Random {
     pub(crate) fn pick<'a, T>(&mut self, list: &'a [T]) -> &'a T {
         &list[(self.next() % list.len() as u64) as usize]
     }
+
+    pub(crate) fn shuffle<T>(&mut self, list: &mut [T]) {
+        for last in (1..list.len()).rev() {
+            list.swap(last, (self.next() % (last as u64 + 1)) as usize);
+        }
+    }
 }

@@ -5,6 +5,7 @@ use crate::http::Client;
 use crate::latency::Latencies;
 use crate::options::Options;
 use crate::persons::{Persons, Row};
+use crate::random::Random;
 use crate::report::{Report, Target};
 use crate::server::{Server, cpu_seconds};
 use crate::stores::Stores;
@@ -33,7 +34,10 @@ pub(crate) fn run(options: &Options, stores: &mut Stores, report: &mut Report) -
     // Those without a name or a birth date are no vaccinations that REST takes.
     let whole = |row: &Row| row.is_whole();
     let rows = |count: usize| -> Vec<Row> {
-        (0..).flat_map(|copy| persons.copy(copy, SEED)).filter(whole).take(count).collect()
+        let mut rows: Vec<Row> = (0..).flat_map(|copy| persons.copy(copy, SEED)).filter(whole).take(count).collect();
+        // The set has all records of a person in a row: nobody registers five times within a second.
+        Random::new(SEED).shuffle(&mut rows);
+        rows
     };
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(through_the_store(&stores.fresh(), rows(options.persons), report))?;

@@ -1,7 +1,7 @@
 //! Cells: what is counted. A person is in one cell of each kind, a dose in one of its kinds.
 //!
-//! Where a person stands in all programmes together is one cell: a person stands somewhere in some fifteen, and a counter of
-//! the store for each would be most of what a registration writes. Tables have one line for each programme.
+//! A living person with all standings is one cell: a person stands somewhere in some fifteen programmes, and a counter of the
+//! store for each would be most of what a registration writes. Tables have one line for each programme.
 
 use std::collections::HashMap;
 
@@ -54,12 +54,13 @@ impl Kind {
     }
 }
 
-/// Between the programmes of a standing's cell, and between a programme, its status and its marks.
+/// Between the programmes of a person's cell, and between a programme, its status and its marks.
 pub(crate) const BETWEEN: &str = "\u{1e}";
 pub(crate) const WITHIN: &str = "\u{1d}";
+/// Values of a person's cell: all standings, and the dimensions of [`Kind::Persons`].
+const PERSON_VALUES: usize = 4;
 
-/// A counter: a kind of table, and the values of its dimensions. Of a standing the first three dimensions are one value: for
-/// each programme of a person the three of them.
+/// A counter: a table and the values of its dimensions; or a person ([`Kind::Standing`] with [`PERSON_VALUES`]).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Cell {
     pub(crate) kind: Kind,
@@ -71,33 +72,8 @@ const SEPARATOR: char = '\u{1f}';
 
 impl Cell {
     pub(crate) fn new<const N: usize>(kind: Kind, values: [&str; N]) -> Cell {
-        debug_assert_eq!(N, if kind == Kind::Standing { 4 } else { kind.dimensions().len() }, "{kind:?}");
+        debug_assert_eq!(N, if kind == Kind::Standing { PERSON_VALUES } else { kind.dimensions().len() }, "{kind:?}");
         Cell { kind, values: values.iter().map(|value| value.replace(SEPARATOR, " ")).collect() }
-    }
-
-    /// The cell of one line of a table.
-    pub(crate) fn of_line(kind: Kind, values: &[&str]) -> Cell {
-        let owned = |values: &[&str]| values.iter().map(|value| (*value).to_owned()).collect::<Vec<_>>();
-        match (kind, values) {
-            (Kind::Standing, [one, two, three, rest @ ..]) => {
-                Cell { kind, values: [vec![[*one, *two, *three].join(WITHIN)], owned(rest)].concat() }
-            }
-            _ => Cell { kind, values: owned(values) },
-        }
-    }
-
-    /// Calls `each` with the values of every line of a table that the cell counts in.
-    pub(crate) fn lines<'a>(&'a self, mut each: impl FnMut(&mut dyn Iterator<Item = &'a str>)) {
-        let values = self.values.iter().map(String::as_str);
-        match (self.kind, self.values.split_first()) {
-            // Counters of weir 0.1 had a cell for each programme: six values.
-            (Kind::Standing, Some((programmes, rest))) if rest.len() == 3 => {
-                for programme in programmes.split(BETWEEN) {
-                    each(&mut programme.split(WITHIN).chain(rest.iter().map(String::as_str)));
-                }
-            }
-            _ => each(&mut values.clone()),
-        }
     }
 
     pub(crate) fn key(&self) -> String {
@@ -113,6 +89,31 @@ impl Cell {
 
     pub(crate) fn parse(kind: Kind, key: &str) -> Cell {
         Cell { kind, values: key.split(SEPARATOR).map(str::to_owned).collect() }
+    }
+
+    /// The cell of one line of a table, and of no other.
+    pub(crate) fn of_line(kind: Kind, values: &[&str]) -> Cell {
+        Cell { kind, values: values.iter().map(|value| (*value).to_owned()).collect() }
+    }
+
+    /// Calls `each` with the table and the values of every line that the cell counts in.
+    pub(crate) fn lines<'a>(&'a self, mut each: impl FnMut(Kind, &mut dyn Iterator<Item = &'a str>)) {
+        let values = || self.values.iter().map(String::as_str);
+        match self.values.split_first() {
+            Some((standings, person)) if self.is_person() => {
+                let person = || person.iter().map(String::as_str);
+                each(Kind::Persons, &mut person());
+                for standing in standings.split(BETWEEN).filter(|standing| !standing.is_empty()) {
+                    each(Kind::Standing, &mut standing.split(WITHIN).chain(person()));
+                }
+            }
+            _ => each(self.kind, &mut values()),
+        }
+    }
+
+    /// A person with all standings, and not one line of a table.
+    fn is_person(&self) -> bool {
+        self.kind == Kind::Standing && self.values.len() == PERSON_VALUES
     }
 }
 
@@ -146,23 +147,23 @@ mod tests {
     }
 
     #[test]
-    fn a_standing_counts_in_a_line_for_each_programme() {
+    fn a_person_counts_once_and_in_a_line_for_each_programme() {
         let lines = |cell: &Cell| {
             let mut lines = Vec::new();
-            cell.lines(|values| lines.push(values.collect::<Vec<_>>().join("|")));
+            cell.lines(|kind, values| lines.push(format!("{kind:?} {}", values.collect::<Vec<_>>().join("|"))));
             lines
         };
         let all = "MMR\u{1d}full\u{1d}\u{1e}Polio\u{1d}not\u{1d}overdue";
-        let cell = Cell::new(Kind::Standing, [all, "021", "female", "1980-02"]);
-        assert_eq!(lines(&cell), ["MMR|full||021|female|1980-02", "Polio|not|overdue|021|female|1980-02"]);
-        let old = Cell {
-            kind: Kind::Standing,
-            values: "MMR,full,,021,female,1980-02".split(',').map(str::to_owned).collect(),
-        };
-        assert_eq!(lines(&old), ["MMR|full||021|female|1980-02"]);
+        let person = [
+            "Persons 021|female|1980-02",
+            "Standing MMR|full||021|female|1980-02",
+            "Standing Polio|not|overdue|021|female|1980-02",
+        ];
+        assert_eq!(lines(&Cell::new(Kind::Standing, [all, "021", "female", "1980-02"])), person);
+        assert_eq!(lines(&Cell::new(Kind::Standing, ["", "021", "", ""])), ["Persons 021||"]);
         let line = Cell::of_line(Kind::Standing, &["MMR", "full", "", "021", "female", "1980-02"]);
-        assert_eq!(lines(&line), lines(&old));
-        assert_eq!(lines(&Cell::new(Kind::Persons, ["021", "", "1980-02"])), ["021||1980-02"]);
+        assert_eq!(lines(&line), person[1..2]);
+        assert_eq!(lines(&Cell::of_line(Kind::Persons, &["021", "", "1980-02"])), ["Persons 021||1980-02"]);
     }
 
     #[test]

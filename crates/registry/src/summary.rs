@@ -187,15 +187,12 @@ pub(crate) fn cells(row: &Row) -> Vec<Cell> {
 fn living(row: &Row, facts: &Facts, region: &str, cells: &mut Vec<Cell>) {
     let month = facts.birth.map(|birth| birth.to_string()[..7].to_owned()).unwrap_or_default();
     let sex = facts.sex.code();
-    cells.push(Cell::new(Kind::Persons, [region, sex, &month]));
     let standings =
         row.summary.programmes.iter().filter(|(_, mark)| mark.status != Status::Not || !mark.marks.is_empty());
     let standings =
         standings.map(|(programme, mark)| [programme, mark.status.code(), &mark.marks.to_string()].join(WITHIN));
     let standings = standings.collect::<Vec<_>>().join(BETWEEN);
-    if !standings.is_empty() {
-        cells.push(Cell::new(Kind::Standing, [&standings, region, sex, &month]));
-    }
+    cells.push(Cell::new(Kind::Standing, [&standings, region, sex, &month]));
 }
 
 fn given(dose: &Dose, region: &str, cells: &mut Vec<Cell>) {

@@ -53,12 +53,13 @@ impl Tally {
     }
 
     pub(crate) fn add(&mut self, cell: &Cell, n: i64) {
-        let table = self.tables.entry(cell.kind).or_default();
-        cell.lines(|values| {
+        let Tally { names, tables } = self;
+        cell.lines(|kind, values| {
             let mut packed = Packed::default();
             for (place, value) in packed.iter_mut().zip(values) {
-                *place = self.names.number(value);
+                *place = names.number(value);
             }
+            let table = tables.entry(kind).or_default();
             let count = table.entry(packed).or_default();
             *count += n;
             if *count == 0 {

@@ -1,7 +1,7 @@
 //! What the day changes by itself, and the audit that counts everything again.
 
 use crate::Registry;
-use crate::cell::{Delta, WITHIN};
+use crate::cell::Delta;
 use crate::derive::Work;
 use crate::event;
 use crate::locks;
@@ -103,7 +103,7 @@ impl Registry {
 fn differences(delta: &Delta) -> Vec<Difference> {
     let difference = |(cell, missing): (&crate::cell::Cell, i64)| Difference {
         counter: cell.kind.counter(),
-        cell: cell.values.join("|").replace(WITHIN, "|"),
+        cell: cell.values.join("|"),
         missing,
     };
     let mut all: Vec<Difference> = delta.changes().map(difference).collect();

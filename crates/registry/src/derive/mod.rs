@@ -51,10 +51,12 @@ impl Deriver for Registry {
 }
 
 impl Registry {
+    /// Ids grow with time: the rows of persons who come together lie together, and a burst writes few pages of the store.
     pub(crate) fn new_person(&self) -> PersonId {
-        let mut bytes = [0; 16];
-        self.fill_random(&mut bytes);
-        PersonId::of(uuid::Builder::from_random_bytes(bytes).into_uuid())
+        let mut random = [0; 10];
+        self.fill_random(&mut random);
+        let at_ms = u64::try_from(self.now_us() / 1_000).unwrap_or_default();
+        PersonId::of(uuid::Builder::from_unix_timestamp_millis(at_ms, &random).into_uuid())
     }
 
     /// Places the records of a commit and waits for their persons.
