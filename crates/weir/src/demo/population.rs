@@ -216,9 +216,11 @@ pub(crate) fn vaccinee(n: u32, seed: u64) -> Vaccinee {
     let (surname, line) =
         (*family.pick(&FAMILY), format!("{} {} Street", 1 + family.below(300), family.pick(&STREETS)));
     let phone = format!("555-{:07}", family.below(10_000_000));
+    // Nobody is called as a brother or sister is.
+    let name = (family.next() as usize % FEMALE.len() + n as usize % 4) % FEMALE.len();
     let mut random = Random(seed ^ (u64::from(n) << 24) ^ 0xDA7A);
     let female = random.below(2) == 0;
-    let given = *random.pick(if female { &FEMALE } else { &MALE });
+    let given = if female { FEMALE[name] } else { MALE[name] };
     let phone = if n % 4 < 2 { phone } else { format!("555-{:07}", random.below(10_000_000)) };
     let phi = serde_json::json!({
         "given": given, "family": surname, "birthDate": random.date(1935, 2012), "sex": if female { "female" } else { "male" },
