@@ -122,7 +122,7 @@ fn body(visit: &Visit, seed: u64, today: Date) -> Value {
     let vaccinee = vaccinee(visit.person, seed);
     let (_, cvx, maker, _) = vaccine(&vaccinee);
     // One in six goes elsewhere the second time.
-    let elsewhere = u64::from(visit.is_second && vaccinee.draws[6] % 6 == 0);
+    let elsewhere = u64::from(visit.is_second && vaccinee.draws[6].is_multiple_of(6));
     let clinic = (vaccinee.clinic + elsewhere) % crate::demo::population::CLINICS as u64;
     let phi = if visit.is_second { vaccinee.misspelt() } else { vaccinee.phi.clone() };
     let mut body = json!({
@@ -130,7 +130,7 @@ fn body(visit: &Visit, seed: u64, today: Date) -> Value {
         "date": today.plus_days(visit.day - DAYS).to_string(), "phi": phi,
     });
     // A lot number is forgotten now and then.
-    if vaccinee.draws[7] % 25 != 0 {
+    if !vaccinee.draws[7].is_multiple_of(25) {
         body["lot"] = format!("{maker}{:03}", visit.day / 7 * 6 + clinic as i32).into();
     }
     body
