@@ -19,7 +19,7 @@ fn what_an_operator_names_is_what_everything_is_measured_by() {
     }
     let config = dir.path().join("weir.toml");
     std::fs::write(&config, format!("[vaccines]\nschedule_dirs = [{schedule:?}]\n")).unwrap();
-    let server = Server::spawn(weir(dir.path()).arg("serve").arg("--config").arg(&config));
+    let mut server = Server::spawn(weir(dir.path()).arg("serve").arg("--config").arg(&config));
     let mut client = server.client();
     let programmes = client.send_root("GET", "/programmes", "").unwrap().json();
     let programmes = programmes["programmes"].as_array().cloned().unwrap_or_default();
@@ -37,6 +37,7 @@ fn what_an_operator_names_is_what_everything_is_measured_by() {
     let polio = recommended.as_array().into_iter().flatten().find(of_polio).cloned().unwrap_or_default();
     assert!(polio.to_string().contains("2027-01-10"), "ten weeks, where CDC says six: {polio}");
 
+    server.kill();
     std::fs::remove_file(schedule.join("ScheduleSupportingData.xml")).unwrap();
     let refused = run(dir.path(), &["serve", "--config", config.to_str().unwrap()]);
     let text = String::from_utf8_lossy(&refused.stderr).into_owned();
