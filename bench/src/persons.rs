@@ -169,7 +169,7 @@ impl Persons {
         match row.last.is_empty() {
             true => String::new(),
             false if row.last == self.surnames[&row.cluster] => surname.to_owned(),
-            false => surname.get(..surname.len() - 1).unwrap_or_default().to_owned(),
+            false => surname.get(..surname.len().saturating_sub(1)).unwrap_or_default().to_owned(),
         }
     }
 }
