@@ -1,40 +1,22 @@
 // The operator's pages in Chromium, over a real server that needs a token and delivers to a small EMR: narrow and wide, with and
 // without JavaScript, by the rules of axe; pause, edit and replay as an operator does it.
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { chromium } from "playwright-core";
 import { isAccessible } from "./accessible.mjs";
 import { startEmr } from "./emr.mjs";
 import { equal } from "./expect.mjs";
-import { startWeir } from "./server.mjs";
+import { opener } from "./page.mjs";
+import { headers, serveWithToken } from "./server.mjs";
 
 const widths = [320, 1280];
-const TOKEN = "a-token-of-the-browser-test";
 const REFUSED = ["refused-1", "refused-2", "refused-3"];
 
 const emr = await startEmr();
-const dir = mkdtempSync(join(tmpdir(), "weir-ops-"));
-const weir = await startWeir(config());
-// A check that fails ends the process at once.
-process.on("exit", () => {
-  weir.child.kill("SIGKILL");
-  rmSync(dir, { recursive: true, force: true });
-});
+const weir = await serveWithToken(
+  "ops",
+  `[[destination]]\nname = "clinic-emr"\nurl = "${emr.url}"\nmode = "put"\nper_second = 10\n`,
+);
 const browser = await chromium.launch({ executablePath: process.env.WEIR_CHROMIUM, args: ["--no-sandbox"] });
-
-function config() {
-  writeFileSync(join(dir, "token"), TOKEN);
-  writeFileSync(
-    join(dir, "weir.toml"),
-    `server.listen = "127.0.0.1:0"\nserver.token_file = "${dir}/token"\nstore.dir = "${dir}/data"\n` +
-      `store.master_key_file = "${dir}/key"\nlog.level = "warn"\n` +
-      `[[destination]]\nname = "clinic-emr"\nurl = "${emr.url}"\nmode = "put"\nper_second = 10\n`,
-  );
-  return join(dir, "weir.toml");
-}
-
-const headers = { authorization: `Bearer ${TOKEN}`, "content-type": "application/fhir+json" };
+const open = opener(browser, weir, "operator");
 
 async function json(path) {
   const answer = await fetch(weir.base + path, { headers });
@@ -57,19 +39,6 @@ async function until(what, wanted) {
     await new Promise((done) => setTimeout(done, 100));
   }
   equal(what, true, false);
-}
-
-/** A page of a person who has given the token as the password, and all that went wrong on it. */
-async function open(path, width, options = {}) {
-  const httpCredentials = { username: "operator", password: TOKEN };
-  const context = await browser.newContext({ viewport: { width, height: 800 }, httpCredentials, ...options });
-  const page = await context.newPage();
-  const wrong = [];
-  page.on("console", (message) => message.type() === "error" && wrong.push(message.text()));
-  page.on("pageerror", (error) => wrong.push(String(error)));
-  const answer = await page.goto(weir.base + path);
-  equal(`${path} loads at ${width} px`, 200, answer.status());
-  return { page, wrong, close: () => context.close() };
 }
 
 const live = (page, part) => page.locator(`[data-live="default/clinic-emr/${part}"]`);

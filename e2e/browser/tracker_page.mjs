@@ -1,39 +1,19 @@
 // The vaccine tracker in Chromium, over a real server that needs a token: every page narrow and wide, with and without JavaScript, by
 // the rules of axe; numbers that move while somebody reads them; pairs decided by keyboard; a record taken out of a person.
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { chromium } from "playwright-core";
 import { isAccessible } from "./accessible.mjs";
 import { equal } from "./expect.mjs";
-import { startWeir } from "./server.mjs";
+import { opener } from "./page.mjs";
+import { headers, serveWithToken } from "./server.mjs";
 
 const widths = [320, 1280];
-const TOKEN = "a-token-of-the-browser-test";
 const GIVEN = ["Albert", "Wendell", "Ignatius", "Cuthbert", "Zebulon", "Humphrey", "Octavio", "Kristof"];
 const FAMILY = ["Ashdown", "Birchall", "Coppard", "Dunnett", "Eckhart", "Farthing", "Gatward", "Haddock"];
 const PEOPLE = 48;
 
-const dir = mkdtempSync(join(tmpdir(), "weir-tracker-"));
-const weir = await startWeir(config());
-// A check that fails ends the process at once.
-process.on("exit", () => {
-  weir.child.kill("SIGKILL");
-  rmSync(dir, { recursive: true, force: true });
-});
+const weir = await serveWithToken("tracker");
 const browser = await chromium.launch({ executablePath: process.env.WEIR_CHROMIUM, args: ["--no-sandbox"] });
-
-function config() {
-  writeFileSync(join(dir, "token"), TOKEN);
-  writeFileSync(
-    join(dir, "weir.toml"),
-    `server.listen = "127.0.0.1:0"\nserver.token_file = "${dir}/token"\nstore.dir = "${dir}/data"\n` +
-      `store.master_key_file = "${dir}/key"\nlog.level = "warn"\n`,
-  );
-  return join(dir, "weir.toml");
-}
-
-const headers = { authorization: `Bearer ${TOKEN}`, "content-type": "application/fhir+json" };
+const open = opener(browser, weir, "nurse");
 
 async function put(resource) {
   const { resourceType, id } = resource;
@@ -91,19 +71,6 @@ async function fill() {
     await put(twin);
     await put({ ...twin, id: `twin${at}-b`, name: [{ given: [other], family: twin.name[0].family }] });
   }
-}
-
-/** A page of a person who has given the token as the password, and all that went wrong on it. */
-async function open(path, width, options = {}) {
-  const httpCredentials = { username: "nurse", password: TOKEN };
-  const context = await browser.newContext({ viewport: { width, height: 800 }, httpCredentials, ...options });
-  const page = await context.newPage();
-  const wrong = [];
-  page.on("console", (message) => message.type() === "error" && wrong.push(message.text()));
-  page.on("pageerror", (error) => wrong.push(String(error)));
-  const answer = await page.goto(weir.base + path);
-  equal(`${path} loads at ${width} px`, 200, answer.status());
-  return { page, wrong, close: () => context.close() };
 }
 
 async function nobodyGetsInWithoutTheToken() {

@@ -59,6 +59,15 @@ pub enum Validation {
 /// Fills a slice with random bytes: the system's generator in production, a seeded one in tests.
 pub type Random = Arc<dyn Fn(&mut [u8]) + Send + Sync>;
 
+/// A UUIDv7: ids sort by the time of their making (`now_us`, microseconds since 1970), and what comes together lies together
+/// in the store.
+pub fn new_uuid(now_us: i64, random: &Random) -> uuid::Uuid {
+    let mut bytes = [0; 10];
+    random(&mut bytes);
+    let millis = u64::try_from(now_us / 1_000).unwrap_or(0);
+    uuid::Builder::from_unix_timestamp_millis(millis, &bytes).into_uuid()
+}
+
 /// See the module documentation. Cheap to clone.
 #[derive(Clone)]
 pub struct Engine {
@@ -127,10 +136,7 @@ impl Engine {
 
     /// A UUIDv7: ids of one type sort by the time of their creation.
     pub(crate) fn new_id(&self) -> String {
-        let mut random = [0; 10];
-        self.fill_random(&mut random);
-        let millis = u64::try_from(self.now_us() / 1_000).unwrap_or(0);
-        uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid().to_string()
+        new_uuid(self.now_us(), &self.inner.random).to_string()
     }
 
     /// Numbers about the tenant for the start page and `/metrics`: no clinical data, hence no audit record.

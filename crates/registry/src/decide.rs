@@ -4,7 +4,7 @@ use crate::Registry;
 use crate::derive::{Own, Work};
 use crate::event::Decided;
 use crate::live::pair;
-use crate::locks::{self, Held};
+use crate::locks::Held;
 use crate::row::{Link, PersonId};
 use crate::tenancy::{REVIEWS, Tenancy, pair_key};
 use engine::{Engine, Error, Feed, Session};
@@ -215,7 +215,7 @@ impl Registry {
 
     async fn held(&self, session: &Session, persons: &[PersonId]) -> Result<(Arc<Tenancy>, Held), Error> {
         let tenancy = self.tenancy(&session.tenant)?;
-        let held = tenancy.locks.hold(persons.iter().map(|person| locks::of_person(*person)).collect()).await;
+        let held = tenancy.locks.hold_persons(persons).await;
         Ok((tenancy, held))
     }
 

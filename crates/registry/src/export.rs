@@ -1,16 +1,14 @@
 //! The tracker as rows, for those who count elsewhere, with the counts to compare with.
 
 use crate::cell::KINDS;
-use crate::row::{PERSONS, PersonId, Row};
+use crate::pages::PersonPages;
+use crate::row::{PersonId, Row};
 use crate::tally::Tally;
 use crate::{Definition, Registry};
 use engine::{Engine, Error, Session};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use vaccines::Date;
-
-/// Rows read at a time.
-const STEP: usize = 1_000;
 
 /// A row of one of three tables.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,14 +117,10 @@ impl Registry {
         let feed = engine.feed(session).await?;
         let definitions = self.definitions();
         let vaccine = |cvx: u16| definitions.schedule().vaccine_name(cvx);
-        let mut after = String::new();
-        loop {
-            let page = feed.states(PERSONS, &after, STEP).await?;
-            let Some((last, _)) = page.last() else { break };
-            last.clone_into(&mut after);
-            for (id, bytes) in &page {
-                let person = PersonId::parse(id).ok_or_else(|| crate::broken("a person's row", &"its id is none"))?;
-                rows(person, &Row::parse(bytes)?, &vaccine, &mut each)?;
+        let mut persons = PersonPages::new(&feed);
+        while let Some(page) = persons.next().await? {
+            for (person, row) in &page {
+                rows(*person, row, &vaccine, &mut each)?;
             }
         }
         let tally = Tally::load(&feed).await?;

@@ -21,6 +21,7 @@ mod locks;
 mod matching;
 mod network;
 mod newcomer;
+mod pages;
 mod partner;
 mod patient;
 mod person;

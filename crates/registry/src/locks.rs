@@ -40,6 +40,11 @@ impl Locks {
         self.hold((0..STRIPES).collect()).await
     }
 
+    /// Those of some persons.
+    pub(crate) async fn hold_persons(&self, persons: &[PersonId]) -> Held {
+        self.hold(persons.iter().map(|person| of_person(*person)).collect()).await
+    }
+
     /// All of `stripes`, always in one order: no two holders wait for each other.
     pub(crate) async fn hold(&self, mut stripes: Vec<usize>) -> Held {
         stripes.sort_unstable();

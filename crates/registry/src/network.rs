@@ -4,14 +4,14 @@
 //! key that is drawn for it and forgotten with it. Two persons of different tenants are one when certain tokens agree: see
 //! [`certain`]. Less than that leaves them apart: a count rather holds somebody twice than takes two for one.
 
+use crate::pages::PersonPages;
 use crate::patient::Demographics;
-use crate::row::{PERSONS, PersonId, Row};
-use crate::stats::{self, Count, SMALL, Stats, StatsQuery, hide_small};
+use crate::row::{PersonId, Row};
+use crate::stats::{self, Count, Stats, StatsQuery, hide_small};
 use crate::summary::cells;
 use crate::tally::Tally;
 use crate::{Census, Definitions, Registry, cell::Delta};
 use engine::{Engine, Error, Feed, Session};
-use fhir::json::{Document, Limits};
 use identity::{PairKey, PartnerTokens, Rule, partner_tokens};
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
@@ -19,8 +19,6 @@ use std::sync::Arc;
 use store::TenantId;
 use vaccines::Date;
 
-/// Rows read at a time.
-const STEP: usize = 1_000;
 /// A token that more persons share tells nobody apart.
 const SHARED_MAX: usize = 16;
 
@@ -59,7 +57,7 @@ impl Counted {
     /// Without small counts.
     fn hidden(mut self) -> Counted {
         for count in [&mut self.persons, &mut self.joined, &mut self.contradicted] {
-            *count = count.filter(|n| *n == 0 || *n >= SMALL);
+            *count = count.filter(|n| !stats::is_small(*n));
         }
         let mut persons: Vec<Count> = self.tenants.iter().map(|tenant| tenant.persons).collect();
         let mut records: Vec<Count> = self.tenants.iter().map(|tenant| tenant.records).collect();
@@ -154,26 +152,17 @@ impl Registry {
         let (groups, tenants) = self.agreeing(&parts, &PairKey::new(&secret)).await?;
         let mut counting = Counting::new(self, &parts);
         for (at, part) in (0..).zip(&parts) {
-            let mut after = String::new();
-            loop {
-                let page = part.feed.states(PERSONS, &after, STEP).await?;
-                let Some((last, _)) = page.last() else { break };
-                last.clone_into(&mut after);
-                for (id, bytes) in &page {
-                    counting.add((at, person_id(id)?), Row::parse(bytes)?, &groups);
-                }
-                tokio::task::yield_now().await;
+            let mut persons = PersonPages::new(&part.feed);
+            while let Some(page) = persons.next().await? {
+                page.into_iter().for_each(|(person, row)| counting.add((at, person), row, &groups));
             }
         }
         let network = counting.finish(tenants, groups.contradicted, at_us);
-        for part in &parts {
-            let record = engine.audit_record(&part.session, "network-count", String::new(), None, 200);
-            engine.note_access(&part.session, vec![record]).await?;
-        }
+        self.note_network(engine, session).await?;
         Ok(network)
     }
 
-    /// Notes in each tenant that somebody was given the numbers of an earlier count.
+    /// Notes in each tenant that somebody was given the numbers, of this count or of an earlier one.
     pub async fn note_network(&self, engine: &Engine, session: &Session) -> Result<(), Error> {
         for tenant in self.tenants() {
             let session = Session { tenant, ..session.clone() };
@@ -185,41 +174,28 @@ impl Registry {
 
     /// Which persons of several tenants are one.
     async fn agreeing(&self, parts: &[Part], key: &PairKey) -> Result<(Groups, Vec<CountedTenant>), Error> {
-        let patient = fhir::defs::r4().resource_by_name("Patient").expect("R4 has Patient");
         let (mut found, mut tenants) = (Found::default(), Vec::new());
         for (at, part) in (0..).zip(parts) {
             let (mut persons, mut records) = (0, 0);
-            let mut after = String::new();
-            loop {
-                let page = part.feed.states(PERSONS, &after, STEP).await?;
-                let Some((last, _)) = page.last() else { break };
-                last.clone_into(&mut after);
-                for (id, bytes) in &page {
-                    let row = Row::parse(bytes)?;
+            let mut pages = PersonPages::new(&part.feed);
+            while let Some(page) = pages.next().await? {
+                for (person, row) in page {
                     persons += u64::from(!row.records.is_empty());
                     records += row.records.len() as u64;
                     let mut keys = Vec::new();
                     for record in &row.records {
-                        let Some(current) = part.feed.current(patient, &record.id).await? else { continue };
-                        let limits = Limits { bytes_max: usize::MAX, ..Limits::default() };
-                        // A record that was deleted just now has no body.
-                        let Ok(document) = Document::parse(&current.resource.json, &limits) else { continue };
-                        let tokens = Demographics::of(document.root()).read(|person| partner_tokens(key, person));
-                        keys.extend(certain(&tokens));
+                        // One that was deleted just now has none.
+                        let Some(demographics) = Demographics::current(&part.feed, &record.id).await? else { continue };
+                        keys.extend(certain(&demographics.read(|person| partner_tokens(key, person))));
                     }
-                    found.add((at, person_id(id)?), keys);
+                    found.add((at, person), keys);
                 }
-                tokio::task::yield_now().await;
             }
             let tenant = part.session.tenant.0.clone();
             tenants.push(CountedTenant { tenant, persons: Some(persons), records: Some(records) });
         }
         Ok((found.groups(), tenants))
     }
-}
-
-fn person_id(id: &str) -> Result<PersonId, Error> {
-    PersonId::parse(id).ok_or_else(|| crate::broken("a person's row", &"its id is none"))
 }
 
 /// Persons with what is certain of them.
@@ -327,16 +303,13 @@ impl Counting {
         }
         self.own(&mut row, &self.names[usize::from(node.0)].clone());
         let Some(group) = groups.of.get(&node).copied() else {
-            let is_stale = row.summary.definitions != self.definitions.fingerprint()
-                || row.next.is_some_and(|next| next <= self.today);
+            let is_stale = row.is_stale(&self.definitions, self.today);
             return self.count(row, is_stale, false);
         };
         let (mut all, had) = self.waiting.remove(&group).unwrap_or_default();
-        all.records.append(&mut row.records);
-        all.doses.append(&mut row.doses);
-        all.findings.append(&mut row.findings);
+        all.join(row);
         match had + 1 == groups.sizes[group as usize] {
-            true => self.count(ordered(all), true, true),
+            true => self.count(all, true, true),
             false => drop(self.waiting.insert(group, (all, had + 1))),
         }
     }
@@ -373,7 +346,7 @@ impl Counting {
     fn finish(mut self, tenants: Vec<CountedTenant>, contradicted: u64, at_us: i64) -> Network {
         // Some of their persons have gone meanwhile: merged with others, or deleted.
         for (row, had) in std::mem::take(&mut self.waiting).into_values() {
-            self.count(ordered(row), true, had > 1);
+            self.count(row, true, had > 1);
         }
         let Counting { today, tally, definitions, census, persons, joined, .. } = self;
         Network {
@@ -390,14 +363,6 @@ impl Counting {
             census,
         }
     }
-}
-
-/// As a tenant's own rows are, so that the same persons make the same numbers in whatever order they were read.
-fn ordered(mut row: Row) -> Row {
-    row.records.sort_by(|one, other| one.id.cmp(&other.id));
-    row.doses.sort_by(|one, other| (one.date, &one.id).cmp(&(other.date, &other.id)));
-    row.findings.sort_by(|one, other| (&one.of, one.date, &one.codes).cmp(&(&other.of, other.date, &other.codes)));
-    row
 }
 
 #[cfg(test)]

@@ -3,15 +3,12 @@
 //! Nothing else of a record leaves: it goes by a reference that only its own side can resolve. Field CLKs stay at home.
 
 use crate::Registry;
-use crate::golden::patient_type;
 use crate::patient::Demographics;
 use crate::row::PersonId;
 use engine::{Engine, Error, Session};
-use fhir::json::{Document, Limits};
 use identity::{PairKey, PartnerTokens, match_partner_tokens, open_link_tokens, partner_tokens};
 use serde::Serialize;
 use std::collections::HashMap;
-use store::Op;
 
 /// The rules of Open Link Token, T1 to T5.
 const RULES: usize = 5;
@@ -199,12 +196,9 @@ impl Registry {
         };
         records.sort_by(|one, other| one.reference.cmp(&other.reference));
         for record in records {
-            let current = feed.current(patient_type(), &record.record).await?;
-            let Some(current) = current.filter(|current| current.resource.op != Op::Delete) else { continue };
-            let limits = Limits { bytes_max: usize::MAX, ..Limits::default() };
-            let document = Document::parse(&current.resource.json, &limits)
-                .map_err(|error| crate::broken("a resource", &error))?;
-            take(record, &Demographics::of(document.root()))?;
+            if let Some(demographics) = Demographics::current(&feed, &record.record).await? {
+                take(record, &demographics)?;
+            }
         }
         Ok(())
     }

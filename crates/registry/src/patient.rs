@@ -1,8 +1,11 @@
 //! From a Patient resource to the tokens by which persons are matched. The clear text ends here.
 
-use fhir::json::Node;
+use crate::golden::patient_type;
+use engine::{Error, Feed};
+use fhir::json::{Document, Limits, Node};
 use identity::{Address, Encoded, Identifier, Keys, Name, Person};
 use std::borrow::Cow;
+use store::Op;
 
 #[derive(Default)]
 struct OwnedName {
@@ -74,6 +77,16 @@ impl Demographics {
             identifiers: identifiers.filter(|(system, value)| !system.is_empty() && !value.is_empty()).collect(),
             deceased: crate::read::has_died(patient),
         }
+    }
+
+    /// Of a record's Patient as it is now; `None` when there is none.
+    pub(crate) async fn current(feed: &Feed, id: &str) -> Result<Option<Demographics>, Error> {
+        let current = feed.current(patient_type(), id).await?.filter(|current| current.resource.op != Op::Delete);
+        let Some(current) = current else { return Ok(None) };
+        let limits = Limits { bytes_max: usize::MAX, ..Limits::default() };
+        let document =
+            Document::parse(&current.resource.json, &limits).map_err(|error| crate::broken("a resource", &error))?;
+        Ok(Some(Demographics::of(document.root())))
     }
 
     /// Tokens under the tenant's keys.

@@ -3,18 +3,16 @@
 //! A step takes some records, holds their persons, and makes their tokens from their Patients. Others read and write
 //! meanwhile. What a step has done is kept: a process that ends goes on where it was when the registry is opened again.
 
-use crate::golden::patient_type;
 use crate::patient::Demographics;
 use crate::ring::{self, Numbers, Ring, Shadow, TokenKey};
 use crate::row::PersonId;
 use crate::tenancy::{Tenancy, record_bytes};
-use crate::{Registry, event, locks};
+use crate::{Registry, event};
 use engine::{Derived, Engine, Error, Feed, Keep, Session};
-use fhir::json::{Document, Limits};
 use identity::Encoded;
 use serde_json::json;
 use std::sync::Arc;
-use store::{AuditRecord, Op, StateChange};
+use store::{AuditRecord, StateChange};
 
 /// Records of a step: few enough that a write about one of them waits some milliseconds only.
 const STEP: usize = 128;
@@ -221,7 +219,7 @@ impl Registry {
             let live = tenancy.live.read();
             ids.iter().filter_map(|id| Some(live.records.get(id)?.person)).collect()
         };
-        let held = tenancy.locks.hold(persons.iter().map(|person| locks::of_person(*person)).collect()).await;
+        let held = tenancy.locks.hold_persons(&persons).await;
         let (mut state, mut learned) = (Vec::new(), Vec::new());
         for id in ids {
             let known = {
@@ -257,15 +255,11 @@ impl Registry {
 
 /// The tokens of a Patient as it is now.
 async fn encoded(feed: &Feed, id: &str, key: &TokenKey) -> Result<Encoded, Error> {
-    let current = feed.current(patient_type(), id).await?.filter(|current| current.resource.op != Op::Delete);
-    let Some(current) = current else {
+    let demographics = Demographics::current(feed, id).await?.unwrap_or_else(|| {
         tracing::warn!("a record has no Patient: it matches nobody");
-        return Ok(Demographics::default().encode(&key.keys));
-    };
-    let limits = Limits { bytes_max: usize::MAX, ..Limits::default() };
-    let document =
-        Document::parse(&current.resource.json, &limits).map_err(|error| crate::broken("a resource", &error))?;
-    Ok(Demographics::of(document.root()).encode(&key.keys))
+        Demographics::default()
+    });
+    Ok(demographics.encode(&key.keys))
 }
 
 async fn sweep(feed: &Feed, space: &str) -> Result<(), Error> {

@@ -3,9 +3,11 @@
 use crate::clinical::{Dose, Finding};
 use crate::day;
 use crate::facts::Facts;
+use crate::programme::Definitions;
 use crate::summary::Summary;
 use engine::Error;
 use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
 use vaccines::Date;
 
 /// Where rows are kept.
@@ -117,6 +119,20 @@ pub(crate) struct Row {
     pub(crate) next: Option<Date>,
 }
 
+// The orders in which a row is written, so that it is a function of what it holds.
+
+fn by_id(one: &Record, other: &Record) -> Ordering {
+    one.id.cmp(&other.id)
+}
+
+fn by_day(one: &Dose, other: &Dose) -> Ordering {
+    (one.date, &one.id).cmp(&(other.date, &other.id))
+}
+
+fn by_resource(one: &Finding, other: &Finding) -> Ordering {
+    (&one.of, one.date, &one.codes).cmp(&(&other.of, other.date, &other.codes))
+}
+
 impl Row {
     pub(crate) fn parse(bytes: &[u8]) -> Result<Row, Error> {
         serde_json::from_slice(bytes).map_err(|error| crate::broken("a person's row", &error))
@@ -141,6 +157,21 @@ impl Row {
         Facts::merged(self.believed().into_iter().map(|record| &record.facts))
     }
 
+    /// Whether the summary must be made anew: by other definitions, or because its day has come.
+    pub(crate) fn is_stale(&self, definitions: &Definitions, today: Date) -> bool {
+        self.summary.definitions != definitions.fingerprint() || self.next.is_some_and(|next| next <= today)
+    }
+
+    /// Takes in what another row holds of the same person; the summary is not made anew.
+    pub(crate) fn join(&mut self, other: Row) {
+        self.records.extend(other.records);
+        self.doses.extend(other.doses);
+        self.findings.extend(other.findings);
+        self.records.sort_by(by_id);
+        self.doses.sort_by(by_day);
+        self.findings.sort_by(by_resource);
+    }
+
     pub(crate) fn record(&self, id: &str) -> Option<&Record> {
         self.records.iter().find(|record| record.id == id)
     }
@@ -148,19 +179,19 @@ impl Row {
     pub(crate) fn put_record(&mut self, record: Record) {
         self.records.retain(|other| other.id != record.id);
         self.records.push(record);
-        self.records.sort_by(|one, other| one.id.cmp(&other.id));
+        self.records.sort_by(by_id);
     }
 
     pub(crate) fn put_dose(&mut self, dose: Dose) {
         self.doses.retain(|other| other.id != dose.id);
         self.doses.push(dose);
-        self.doses.sort_by(|one, other| (one.date, &one.id).cmp(&(other.date, &other.id)));
+        self.doses.sort_by(by_day);
     }
 
     pub(crate) fn put_finding(&mut self, finding: Finding) {
         // One resource may find several things; those it found before were taken out.
         self.findings.push(finding);
-        self.findings.sort_by(|one, other| (&one.of, one.date, &one.codes).cmp(&(&other.of, other.date, &other.codes)));
+        self.findings.sort_by(by_resource);
         self.findings.dedup();
     }
 

@@ -2,7 +2,7 @@
 
 use crate::cell::Kind;
 use crate::census::{Census, CensusTable};
-use crate::stats::{Count, Group, People, SMALL, hide_small};
+use crate::stats::{Count, Group, People, hide_small, is_small};
 use crate::tally::Tally;
 use serde::{Serialize, Serializer};
 use vaccines::Date;
@@ -42,6 +42,16 @@ impl Share {
         match self {
             Share::Tenths(tenths) => f64::from(tenths) / 10.0,
             Share::AtLeast95 => PERCENT_MAX as f64,
+        }
+    }
+}
+
+/// For files: `42.7`, or `>=95`.
+impl std::fmt::Display for Share {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Share::Tenths(_) => write!(f, "{:.1}", self.percent()),
+            Share::AtLeast95 => write!(f, ">={PERCENT_MAX}"),
         }
     }
 }
@@ -106,7 +116,7 @@ pub(crate) fn put(census: &Census, by: &[String], total: &mut Group, groups: &mu
     }
     let all = census.people(&[], &[]);
     found.push(all);
-    shown.push(all.ok().filter(|n| !suppress || *n == 0 || *n >= SMALL));
+    shown.push(all.ok().filter(|n| !suppress || !is_small(*n)));
     for ((group, found), shown) in groups.iter_mut().chain([total]).zip(found).zip(shown) {
         if let Some(people) = &mut group.people {
             against(people, found, shown, suppress);
@@ -122,7 +132,7 @@ fn against(people: &mut People, found: Result<u64, &'static str>, shown: Count, 
         let some = partial + full;
         let not = all.saturating_sub(some);
         of.exceeded = some > all;
-        if suppress && not > 0 && not < SMALL {
+        if suppress && is_small(not) {
             of.people = None;
         } else {
             people.not = Some(not);
@@ -141,7 +151,7 @@ pub(crate) fn outside(census: &Census, tally: &Tally, today: Date, suppress: boo
             outside += n;
         }
     });
-    u64::try_from(outside).ok().filter(|n| !suppress || *n == 0 || *n >= SMALL)
+    u64::try_from(outside).ok().filter(|n| !suppress || !is_small(*n))
 }
 
 #[cfg(test)]

@@ -109,6 +109,11 @@ impl Registry {
         reckon(&live.tally, &definitions, at, census, query)
     }
 
+    /// Says what is wrong with a query before anything is counted for it.
+    pub fn check_query(&self, query: &StatsQuery) -> Result<(), Error> {
+        asked(&self.definitions(), self.today(), query).map(|_| ())
+    }
+
     /// A table of counts as it is: values of its dimensions, and the count. For exports and pages.
     pub fn table(&self, session: &Session, kind: Kind) -> Result<Vec<(Vec<String>, i64)>, Error> {
         let tenancy = self.tenancy(&session.tenant)?;
@@ -133,6 +138,25 @@ impl Registry {
     }
 }
 
+/// A query that can be answered, unless it wants a census table that is not there.
+struct Asked {
+    programme: Definition,
+    of_doses: bool,
+    as_of: Date,
+}
+
+fn asked(definitions: &Definitions, today: Date, query: &StatsQuery) -> Result<Asked, Error> {
+    let programme = programme(definitions, &query.programme)?;
+    let of_doses = of_doses(&query.by)?;
+    let as_of = query.as_of.unwrap_or(today);
+    if as_of < today
+        && query.by.iter().any(|by| !matches!(by.as_str(), "region" | "vaccine" | "clinic" | "lot" | "day"))
+    {
+        return Err(refused("as_of: people of an earlier day can be broken down by region only".into()));
+    }
+    Ok(Asked { programme, of_doses, as_of })
+}
+
 /// Answers a query from counts. `at`: the day it is, and the moment in microseconds since 1970.
 pub(crate) fn reckon(
     tally: &Tally,
@@ -141,14 +165,9 @@ pub(crate) fn reckon(
     census: impl FnOnce(Date) -> Option<Arc<Census>>,
     query: &StatsQuery,
 ) -> Result<Stats, Error> {
-    let programme = programme(definitions, &query.programme)?;
-    let of_doses = of_doses(&query.by)?;
     let (today, at_us) = at;
-    let as_of = query.as_of.unwrap_or(today);
+    let Asked { programme, of_doses, as_of } = asked(definitions, today, query)?;
     let past = as_of < today;
-    if past && query.by.iter().any(|by| !matches!(by.as_str(), "region" | "vaccine" | "clinic" | "lot" | "day")) {
-        return Err(refused("as_of: people of an earlier day can be broken down by region only".into()));
-    }
     let census = match query.denominator {
         Denominator::Known => None,
         Denominator::Census if of_doses => {
@@ -358,6 +377,11 @@ pub fn hide_small(counts: &mut [Count]) -> bool {
     hidden
 }
 
+/// Whether a count may tell who is meant; that there is nobody tells nobody.
+pub(crate) fn is_small(n: u64) -> bool {
+    (1..SMALL).contains(&n)
+}
+
 type Column = Box<dyn Fn(&mut Group) -> Option<&mut Count>>;
 
 fn columns() -> Vec<Column> {
@@ -380,7 +404,7 @@ fn hide(groups: &mut [Group], with_complement: bool) -> bool {
         let mut hidden = 0;
         for group in groups.iter_mut() {
             if let Some(count) = column(group)
-                && count.is_some_and(|n| n > 0 && n < SMALL)
+                && count.is_some_and(is_small)
             {
                 *count = None;
                 hidden += 1;

@@ -2,9 +2,10 @@
 
 use crate::live::{Live, pair};
 use crate::locks::Locks;
+use crate::pages::{PersonPages, each};
 use crate::patient::Demographics;
 use crate::ring::{Numbers, Ring, Shadow, space};
-use crate::row::{Link, PERSONS, PersonId, Row};
+use crate::row::{Link, PersonId};
 use crate::tally::Tally;
 use crate::{Registry, day};
 use engine::{Error, Feed};
@@ -17,8 +18,6 @@ use tokio::sync::watch;
 pub(crate) const REVIEWS: &str = "review";
 /// Pairs that are not one person.
 pub(crate) const APART: &str = "apart";
-/// Rows read at a time.
-const STEP: usize = 1_000;
 
 pub(crate) struct Tenancy {
     /// Held by whoever encodes records anew: one at a time.
@@ -89,17 +88,16 @@ impl Tenancy {
         let mut live = Live::new(ring);
         records(feed, &mut live, &numbers).await?;
         let definitions = registry.definitions();
-        each(feed, PERSONS, |id, bytes| {
-            let mut row = Row::parse(bytes)?;
-            let person = PersonId::parse(id).ok_or_else(|| crate::broken("a person's row", &"its id is none"))?;
-            // Made by other definitions: due at once.
-            if row.summary.definitions != definitions.fingerprint() {
-                row.next = Some(day::epoch());
+        let mut persons = PersonPages::new(feed);
+        while let Some(page) = persons.next().await? {
+            for (person, mut row) in page {
+                // Made by other definitions: due at once.
+                if row.summary.definitions != definitions.fingerprint() {
+                    row.next = Some(day::epoch());
+                }
+                live.put_person(person, &row);
             }
-            live.put_person(person, &row);
-            Ok(())
-        })
-        .await?;
+        }
         live.tally = Tally::load(feed).await?;
         live.weights = crate::weigh::in_force(feed).await?;
         for (space, apart) in [(APART, true), (REVIEWS, false)] {
@@ -122,23 +120,6 @@ impl Tenancy {
             live: RwLock::new(live),
             changes: watch::Sender::new(0),
         })
-    }
-}
-
-pub(crate) async fn each(
-    feed: &Feed,
-    space: &str,
-    mut take: impl FnMut(&str, &[u8]) -> Result<(), Error> + Send,
-) -> Result<(), Error> {
-    let mut after = String::new();
-    loop {
-        let page = feed.states(space, &after, STEP).await?;
-        let Some((last, _)) = page.last() else { return Ok(()) };
-        last.clone_into(&mut after);
-        for (key, bytes) in &page {
-            take(key, bytes)?;
-        }
-        tokio::task::yield_now().await;
     }
 }
 

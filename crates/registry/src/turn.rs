@@ -4,8 +4,8 @@ use crate::Registry;
 use crate::cell::Delta;
 use crate::derive::Work;
 use crate::event;
-use crate::locks;
-use crate::row::{PERSONS, PersonId, Row};
+use crate::pages::PersonPages;
+use crate::row::PersonId;
 use crate::summary::cells;
 use crate::tally::Tally;
 use engine::{Derived, Engine, Error, Session};
@@ -14,8 +14,6 @@ use serde::Serialize;
 
 /// Persons that are worked on at the same time: they share the store's fsyncs.
 const AT_ONCE: usize = 64;
-/// Rows read at a time.
-const STEP: usize = 1_000;
 
 /// What a recount found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -55,7 +53,7 @@ impl Registry {
 
     async fn turn_one(&self, engine: &Engine, session: &Session, person: PersonId) -> Result<(), Error> {
         let tenancy = self.tenancy(&session.tenant)?;
-        let held = tenancy.locks.hold(vec![locks::of_person(person)]).await;
+        let held = tenancy.locks.hold_persons(&[person]).await;
         let feed = engine.feed(session).await?;
         let mut work = Work::new(self, &feed, tenancy.clone());
         // Its summary is stale by its own day; somebody may have been here meanwhile, then nothing changes.
@@ -74,19 +72,15 @@ impl Registry {
         let tenancy = self.tenancy(&session.tenant)?;
         let _held = tenancy.locks.hold_all().await;
         let feed = engine.feed(session).await?;
-        let (mut right, mut recount, mut after) = (Tally::default(), Recount::default(), String::new());
-        loop {
-            let page = feed.states(PERSONS, &after, STEP).await?;
-            let Some((last, _)) = page.last() else { break };
-            last.clone_into(&mut after);
-            for (_, bytes) in &page {
-                let row = Row::parse(bytes)?;
+        let (mut right, mut recount) = (Tally::default(), Recount::default());
+        let mut persons = PersonPages::new(&feed);
+        while let Some(page) = persons.next().await? {
+            for (_, row) in page {
                 recount.persons += u64::from(!row.records.is_empty());
                 let mut delta = Delta::default();
                 delta.add(cells(&row), 1);
                 right.apply(&delta);
             }
-            tokio::task::yield_now().await;
         }
         let difference = Tally::load(&feed).await?.difference(&right);
         recount.differences = differences(&difference);

@@ -3,13 +3,13 @@
 //! What is learnt comes from tokens alone, of a snapshot that nobody waits for. Putting weights in force parts nobody and
 //! links nobody: what they would have decided otherwise goes to the review queue.
 
-use crate::derive::{Review, Work};
+use crate::derive::{Review, Work, drift};
 use crate::event::{self, reasons, round};
 use crate::live::pair;
-use crate::locks;
+use crate::pages::each;
 use crate::ring::REGISTRY;
 use crate::row::{Link, PersonId};
-use crate::tenancy::{Tenancy, each, parse_record};
+use crate::tenancy::{Tenancy, parse_record};
 use crate::{Registry, broken};
 use engine::{Derived, Engine, Error, Feed, Keep, Session};
 use identity::{Bands, Decision, Index, Weights};
@@ -372,7 +372,7 @@ impl Registry {
             let ids = questions.iter().flat_map(|(id, review)| [id, &review.other]);
             ids.filter_map(|id| Some(live.records.get(id.as_str())?.person)).collect()
         };
-        let held = tenancy.locks.hold(persons.iter().map(|person| locks::of_person(*person)).collect()).await;
+        let held = tenancy.locks.hold_persons(&persons).await;
         let mut work = Work::new(self, feed, tenancy.clone());
         let mut asked = 0;
         for (id, review) in questions {
@@ -436,10 +436,7 @@ fn drifted(snapshot: &Snapshot, after: &Weights, bands: &Bands) -> Vec<(String, 
         for number in members.iter().filter(|number| snapshot.of[number].2 == Link::Auto) {
             let others = members.iter().filter(|other| *other != number);
             let scored = others.filter_map(|other| Some((*other, snapshot.index.score_pair(after, *number, *other)?)));
-            let best = scored.max_by(|(_, one), (_, other)| one.bits.total_cmp(&other.bits));
-            if let Some((other, score)) = best
-                && bands.decide(&score, size) == Decision::New
-            {
+            if let Some((other, score)) = drift(bands, size, scored) {
                 let (one, other) = (snapshot.of[number].0.to_string(), snapshot.of[&other].0.to_string());
                 questions.push((one, Review { other, score, kind: "drifted" }));
             }

@@ -43,7 +43,7 @@ fn censuses(config: &Config) -> Result<Vec<Census>> {
 }
 
 /// Names of all tenants.
-fn tenants(config: &Config) -> Vec<&str> {
+pub(crate) fn tenants(config: &Config) -> Vec<&str> {
     std::iter::once("default").chain(config.store.tenants.iter().map(String::as_str)).collect()
 }
 

@@ -102,11 +102,7 @@ fn left(of: &OfCensus, n: Count) -> String {
 }
 
 fn against(of: &OfCensus) -> [String; 4] {
-    let percent = |share: Option<Share>| match share {
-        None => String::new(),
-        Some(Share::AtLeast95) => ">=95".to_owned(),
-        Some(share) => format!("{:.1}", share.percent()),
-    };
+    let percent = |share: Option<Share>| share.map_or_else(String::new, |share| share.to_string());
     [left(of, of.people), percent(of.first_percent), percent(of.full_percent), of.exceeded.to_string()]
 }
 

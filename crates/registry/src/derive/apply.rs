@@ -68,8 +68,7 @@ impl<'a> Work<'a> {
         if !self.rows.contains_key(&person) {
             let bytes = self.feed.state(PERSONS, &person.to_string()).await?;
             let old = bytes.map(|bytes| Row::parse(&bytes)).transpose()?.unwrap_or_default();
-            let is_stale = old.next.is_some_and(|next| next <= self.today)
-                || old.summary.definitions != self.registry.definitions().fingerprint();
+            let is_stale = old.is_stale(&self.registry.definitions(), self.today);
             let changing = Changing { new: old.clone(), old, cause: cause.to_owned(), is_stale };
             self.rows.insert(person, changing);
         }

@@ -5,7 +5,7 @@ mod change;
 mod place;
 
 pub(crate) use apply::{Own, Work};
-pub(crate) use place::Review;
+pub(crate) use place::{Review, drift};
 
 use crate::Registry;
 use crate::row::PersonId;
@@ -53,10 +53,7 @@ impl Deriver for Registry {
 impl Registry {
     /// Ids grow with time: the rows of persons who come together lie together, and a burst writes few pages of the store.
     pub(crate) fn new_person(&self) -> PersonId {
-        let mut random = [0; 10];
-        self.fill_random(&mut random);
-        let at_ms = u64::try_from(self.now_us() / 1_000).unwrap_or_default();
-        PersonId::of(uuid::Builder::from_unix_timestamp_millis(at_ms, &random).into_uuid())
+        PersonId::of(engine::new_uuid(self.now_us(), &self.inner.random))
     }
 
     /// Places the records of a commit and waits for their persons.

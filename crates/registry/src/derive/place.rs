@@ -6,7 +6,7 @@ use crate::locks::{self, Held};
 use crate::ring::Ring;
 use crate::row::{Link, PersonId};
 use crate::tenancy::Tenancy;
-use identity::{Decision, Score, agrees};
+use identity::{Bands, Decision, Score, agrees};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -247,14 +247,17 @@ fn again(live: &Live, id: &str, known: Known, patient: &Patient<'_>) -> Placed {
             let number = live.records.get(*other)?.number;
             Some((*other, live.index.score(&live.weights, &patient.encoded.current, number)?))
         });
-        let best = scored.max_by(|(_, one), (_, other)| one.bits.total_cmp(&other.bits));
-        if let Some((other, score)) = best
-            && live.bands.decide(&score, live.index.len()) == Decision::New
-        {
+        if let Some((other, score)) = drift(&live.bands, live.index.len(), scored) {
             placed.reviews.push(Review { other: other.to_owned(), score, kind: "drifted" });
         }
     }
     placed
+}
+
+/// Of a record's scores with the others of its person the best one, if not even that would be asked about.
+pub(crate) fn drift<T>(bands: &Bands, size: usize, scored: impl Iterator<Item = (T, Score)>) -> Option<(T, Score)> {
+    let best = scored.max_by(|(_, one), (_, other)| one.bits.total_cmp(&other.bits));
+    best.filter(|(_, score)| bands.decide(score, size) == Decision::New)
 }
 
 #[derive(Default)]

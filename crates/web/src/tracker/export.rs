@@ -141,11 +141,7 @@ fn against(of: &OfCensus, not: Count) -> [String; 4] {
     if of.missing.is_some() {
         return ["not in table".to_owned(), String::new(), String::new(), String::new()];
     }
-    let percent = |share: Option<Share>| match share {
-        None => String::new(),
-        Some(Share::AtLeast95) => ">=95".to_owned(),
-        Some(share) => format!("{:.1}", share.percent()),
-    };
+    let percent = |share: Option<Share>| share.map_or_else(String::new, |share| share.to_string());
     [shown(of.people), shown(not), percent(of.first_percent), percent(of.full_percent)]
 }
 

@@ -21,9 +21,7 @@ pub(super) async fn show(
     RawQuery(query): RawQuery,
 ) -> Result<Response, InJson> {
     let (query, fresh) = asked(query.as_deref())?;
-    // What is wrong with it is said before anything is counted.
-    let known = StatsQuery { denominator: Denominator::Known, ..query.clone() };
-    tracker.registry.stats(&session, &known).map_err(Refused::from)?;
+    tracker.registry.check_query(&query).map_err(Refused::from)?;
     let network = tracker.network(&session, fresh).await?;
     let stats = network.stats(&query).map_err(Refused::from)?;
     let text = serde_json::to_string(&stats).unwrap_or_default();

@@ -4,6 +4,7 @@ use super::absolute;
 use crate::config::Config;
 use crate::task::Task;
 use crate::task::identity::{Identity, What, With};
+use crate::tracking;
 use anyhow::{Result, bail, ensure};
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -121,7 +122,9 @@ impl Partner {
 }
 
 pub(crate) fn task(config: &Config, tenant: &str, what: What) -> Result<Task> {
-    let is_known = tenant == "default" || config.store.tenants.iter().any(|known| known == tenant);
-    ensure!(is_known, "there is no tenant {tenant}\nhint: store.tenants has their names");
+    ensure!(
+        tracking::tenants(config).contains(&tenant),
+        "there is no tenant {tenant}\nhint: store.tenants has their names"
+    );
     Ok(Task::Identity(Identity { tenant: tenant.to_owned(), what }))
 }

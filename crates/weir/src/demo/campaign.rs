@@ -4,19 +4,19 @@
 //! come too early. What weir makes of it is on `/tracker`.
 
 use crate::client::Client;
-use crate::demo::population::{Vaccinee, vaccinee};
+use crate::demo::pace::at_pace;
+use crate::demo::population::{CLINICS, Vaccinee, vaccinee};
 use anyhow::{Context, Result};
 use registry::Date;
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
 /// Doses in a second: slow enough to watch.
 const PER_S: u32 = 25;
 /// Desks that record at the same time. Visits of one person are far apart, so that the first is done before the second begins.
-const DESKS: usize = 4;
+const DESKS: u32 = 4;
 /// The campaign began so many days ago.
 const DAYS: i32 = 70;
 /// What is given, per cent of people: CVX code, manufacturer (MVX), doses of the primary series.
@@ -55,24 +55,13 @@ impl Campaign {
 
     /// Records all doses, in the order of their days, [`PER_S`].
     pub(crate) async fn run(&self, client: &Client, seed: u64, today: Date) -> Result<()> {
-        let visits = Arc::new(visits(self.planned, seed));
-        let each = Duration::from_secs(1) * DESKS as u32 / PER_S;
-        let desks = (0..DESKS).map(|desk| {
-            let (campaign, client, visits) = (self.clone(), client.clone(), visits.clone());
-            tokio::spawn(async move {
-                let mut next = tokio::time::Instant::now() + each * desk as u32 / DESKS as u32;
-                for visit in visits.iter().skip(desk).step_by(DESKS) {
-                    tokio::time::sleep_until(next).await;
-                    next += each;
-                    campaign.record(&client, &body(visit, seed, today)).await?;
-                }
-                anyhow::Ok(())
-            })
-        });
-        for desk in desks.collect::<Vec<_>>() {
-            desk.await??;
-        }
-        Ok(())
+        let (campaign, client, visits) = (self.clone(), client.clone(), Arc::new(visits(self.planned, seed)));
+        let count = visits.len() as u32;
+        let one = move |n: u32| {
+            let (campaign, client, visits) = (campaign.clone(), client.clone(), visits.clone());
+            async move { campaign.record(&client, &body(&visits[n as usize], seed, today)).await }
+        };
+        at_pace(DESKS, PER_S, count, one).await
     }
 
     async fn record(&self, client: &Client, body: &Value) -> Result<()> {
@@ -123,7 +112,7 @@ fn body(visit: &Visit, seed: u64, today: Date) -> Value {
     let (_, cvx, maker, _) = vaccine(&vaccinee);
     // One in six goes elsewhere the second time.
     let elsewhere = u64::from(visit.is_second && vaccinee.draws[6].is_multiple_of(6));
-    let clinic = (vaccinee.clinic + elsewhere) % crate::demo::population::CLINICS as u64;
+    let clinic = (vaccinee.clinic + elsewhere) % CLINICS as u64;
     let phi = if visit.is_second { vaccinee.misspelt() } else { vaccinee.phi.clone() };
     let mut body = json!({
         "vaccine": cvx, "manufacturer": maker, "clinic": format!("site-{clinic}"), "provider": format!("doctor-{clinic}"),

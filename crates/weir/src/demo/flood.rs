@@ -4,6 +4,7 @@
 
 use crate::client::Client;
 use crate::config::destination::Destination;
+use crate::demo::pace::at_pace;
 use crate::demo::population;
 use anyhow::{Context, Result};
 use delivery::Status;
@@ -72,24 +73,19 @@ impl Flood {
 
     /// Registers people and books an appointment for each, [`FLOOD_PER_S`], as a health bot and a calendar would.
     pub(crate) async fn pour(&self, client: &Client, seed: u64) {
-        let each = Duration::from_secs(2) * CLIENTS / FLOOD_PER_S;
-        let clients = (0..CLIENTS).map(|first| {
-            let (flood, client) = (self.clone(), client.clone());
-            tokio::spawn(async move {
-                let mut next = tokio::time::Instant::now() + each * first / CLIENTS;
-                for n in (first..flood.planned / 2).step_by(CLIENTS as usize) {
-                    tokio::time::sleep_until(next).await;
-                    next += each;
-                    if let Err(error) = flood.register_and_book(&client, n, seed).await {
-                        flood.refused.fetch_add(1, Ordering::Relaxed);
-                        tracing::warn!(error = %format!("{error:#}"), "the flood was refused");
-                    }
+        let (flood, client) = (self.clone(), client.clone());
+        let one = move |n| {
+            let (flood, client) = (flood.clone(), client.clone());
+            async move {
+                if let Err(error) = flood.register_and_book(&client, n, seed).await {
+                    flood.refused.fetch_add(1, Ordering::Relaxed);
+                    tracing::warn!(error = %format!("{error:#}"), "the flood was refused");
                 }
-            })
-        });
-        for client in clients.collect::<Vec<_>>() {
-            client.await.ok();
-        }
+                Ok(())
+            }
+        };
+        // A person is a registration and a booking.
+        at_pace(CLIENTS, FLOOD_PER_S / 2, self.planned / 2, one).await.ok();
     }
 
     async fn register_and_book(&self, client: &Client, n: u32, seed: u64) -> Result<()> {

@@ -2,5 +2,6 @@
 
 pub(crate) mod campaign;
 pub(crate) mod flood;
+pub(crate) mod pace;
 pub(crate) mod page;
 pub(crate) mod population;

@@ -1,10 +1,9 @@
 //! Who is who: the key of a tenant's tokens, its weights, and whom partners know too.
 
-use super::Done;
+use super::{Done, told, wait};
 use crate::wiring::secret;
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, ensure};
 use engine::{Engine, Session};
-
 use registry::{Estimated, FIELDS, NAMES, Partner, PartnerFormat, Registry, Weights};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -80,17 +79,11 @@ struct At<'a> {
     session: Session,
 }
 
-/// The engine's errors are no `std::error::Error`.
-fn told<T>(result: Result<T, engine::Error>) -> Result<T> {
-    result.map_err(|error| anyhow!("{error}"))
-}
-
 impl Identity {
     pub(crate) fn run(&self, engine: &Engine, registry: &Registry) -> Result<Done> {
         let session = Session { tenant: TenantId(self.tenant.clone()), ..crate::wiring::local_session("tracker") };
         let at = At { engine, registry, session };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(async {
+        wait(async {
             match &self.what {
                 What::RotateKey => rotate_key(&at).await,
                 What::EstimateWeights { save, examples } => estimate_weights(&at, *save, *examples).await,

@@ -8,7 +8,7 @@ pub(crate) mod tracker;
 use crate::client::Client;
 use crate::config::Config;
 use crate::{control, tracking, wiring};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use engine::Engine;
 use registry::Registry;
 use serde::{Deserialize, Serialize};
@@ -87,19 +87,27 @@ impl Task {
 
     fn ask(&self, data_dir: &Path) -> Result<Done> {
         let client = Client::local(data_dir)?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let body = serde_json::to_vec(self)?;
-        let answer = runtime.block_on(client.send(reqwest::Method::POST, control::TASK_PATH, &body));
+        let answer = wait(client.send(reqwest::Method::POST, control::TASK_PATH, &body));
         let answer = answer.context("the running server could not do it")?;
         serde_json::from_slice(&answer).context("the running server is another version of weir")
     }
 }
 
+/// Waits for a task's work; it is done on a thread that may wait.
+fn wait<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
+}
+
+/// The engine's errors are no `std::error::Error`.
+fn told<T>(result: Result<T, engine::Error>) -> Result<T> {
+    result.map_err(|error| anyhow!("{error}"))
+}
+
 /// The parts over a store that nobody else has open.
 fn parts(config: &Config, store: &Store) -> Result<(Engine, Registry)> {
     let (engine, registry) = wiring::engine(config, store.clone())?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
+    wait(async {
         let sessions = tracking::open(config, &registry, &engine).await?;
         tracking::settle(&registry, &engine, &sessions).await
     })?;

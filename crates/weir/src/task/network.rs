@@ -1,7 +1,7 @@
 //! The numbers of all tenants together: persons, not records.
 
-use super::Done;
-use anyhow::{Result, anyhow};
+use super::{Done, told, wait};
+use anyhow::Result;
 use engine::Engine;
 use registry::{Count, Denominator, Group, NetworkStats, Registry, StatsQuery};
 use serde::{Deserialize, Serialize};
@@ -20,12 +20,9 @@ impl Network {
         let denominator = if self.census { Denominator::Census } else { Denominator::Known };
         let (programme, by) = (self.programme.clone(), self.by.clone());
         let query = StatsQuery { programme, by, denominator, suppress: true, as_of: None };
-        // What is wrong with it is said before anything is counted.
-        let known = StatsQuery { denominator: Denominator::Known, ..query.clone() };
-        registry.stats(&session, &known).map_err(|error| anyhow!("{error}"))?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let network = runtime.block_on(registry.network(engine, &session)).map_err(|error| anyhow!("{error}"))?;
-        let stats = network.stats(&query).map_err(|error| anyhow!("{error}"))?;
+        told(registry.check_query(&query))?;
+        let network = wait(async { told(registry.network(engine, &session).await) })?;
+        let stats = told(network.stats(&query))?;
         Ok(Done { json: vec![serde_json::to_value(&stats)?], lines: lines(&stats), success: true })
     }
 }

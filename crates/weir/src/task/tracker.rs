@@ -1,7 +1,7 @@
 //! The vaccine tracker as files: its events, and where everybody stands, with the counts to compare with.
 
-use super::Done;
-use anyhow::{Context, Result, anyhow};
+use super::{Done, told, wait};
+use anyhow::{Context, Result};
 use egress::Kind::{Int, Line, Text};
 use egress::{Files, Table};
 use engine::{Engine, Session};
@@ -88,15 +88,14 @@ impl Tracker {
     pub(crate) fn run(&self, engine: &Engine, registry: &Registry) -> Result<Done> {
         let files = Files::create(&self.to, self.format.of_files());
         let files = files.with_context(|| format!("cannot write to {}", self.to.display()))?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(self.write(engine, registry, files))
+        wait(self.write(engine, registry, files))
     }
 
     async fn write(&self, engine: &Engine, registry: &Registry, mut files: Files) -> Result<Done> {
         let session = Session { tenant: TenantId(self.tenant.clone()), ..crate::wiring::local_session("export") };
         let export = registry.export(engine, &session, |row| put(&mut files, &row)).await;
         let export = export.with_context(|| format!("tenant {}", self.tenant))?;
-        let feed = engine.feed(&session).await.map_err(|error| anyhow!("{error}"))?;
+        let feed = told(engine.feed(&session).await)?;
         let topics = [registry::VACCINATION, registry::IDENTITY];
         let event = |message: &egress::Message, day: &str| files.line("events", Some(day), &message.body);
         egress::each_event(&feed, &self.tenant, &topics, self.since_no, export.last_event, event).await?;
