@@ -2,10 +2,12 @@
 //! weights, then all pairs are scored with weights learnt without the labels. And an index of a million records made of copies.
 
 use crate::latency::Latencies;
+use crate::linkage;
 use crate::options::Options;
 use crate::persons::Persons;
 use crate::report::{Report, Target};
 use crate::server::memory_mib;
+use crate::stores::Stores;
 use anyhow::{Context, Result};
 use identity::labelled::{Labelled, Quality};
 use identity::{Bands, Clusters, Decision, Encoded, Index, Keys, Score, Weights, estimate};
@@ -25,10 +27,10 @@ struct Set {
     f1: Target,
 }
 
-pub(crate) fn run(options: &Options, report: &mut Report) -> Result<()> {
+pub(crate) fn run(options: &Options, stores: &mut Stores, report: &mut Report) -> Result<()> {
     sets(options).iter().try_for_each(|set| measure(set, report).with_context(|| set.name.clone()))?;
     if options.csv.is_empty() {
-        scale(options, report)?;
+        scale(options, stores, report)?;
     }
     Ok(())
 }
@@ -115,7 +117,7 @@ fn arrive(
 
 /// An index of a million records: one in twenty is held back, and the others come in as at a start. Then those held back are
 /// matched and inserted, as they come from a clinic.
-fn scale(options: &Options, report: &mut Report) -> Result<()> {
+fn scale(options: &Options, stores: &mut Stores, report: &mut Report) -> Result<()> {
     let keys = Keys::new(seal::DataKey::generate(&|out| out.fill(7)));
     let file = options.data.join("linkage/vaxid_5k.csv");
     let clinic = Persons::read(&std::fs::read_to_string(&file).with_context(|| file.display().to_string())?)?;
@@ -146,7 +148,9 @@ fn scale(options: &Options, report: &mut Report) -> Result<()> {
     let (index, inserts) = load(&stored, &mut figure, target(Target::AtLeast(150_000.0)))?;
     figure("insert p99", inserts.percentile_ms(99.0), "ms", Target::None);
     figure("insert, longest", inserts.max_ms(), "ms", Target::None);
-    online(index, arriving, &mut figure, &target)
+    online(index, arriving.clone(), &mut figure, &target)?;
+    let target = target(Target::AtLeast(20_000.0));
+    tokio::runtime::Runtime::new()?.block_on(linkage::run(&stores.fresh(), stored, arriving, target, report))
 }
 
 /// What a start does: bytes to records to index.

@@ -14,6 +14,7 @@ mod http;
 mod identity;
 mod idle;
 mod latency;
+mod linkage;
 mod load;
 mod mix;
 mod options;
@@ -81,7 +82,7 @@ fn run(options: &Options) -> Result<bool> {
             "outbox" => outbox::run(options, &mut stores, &mut report)?,
             "destinations" => destinations::run(options, &mut stores, &mut report)?,
             "backlog" => backlog::run(options, &mut stores, &mut report)?,
-            "identity" => identity::run(options, &mut report)?,
+            "identity" => identity::run(options, &mut stores, &mut report)?,
             "vaccines" => vaccines::run(options, &mut report)?,
             "tracker" => tracker::run(options, &mut stores, &mut report)?,
             "search" => search::run(options, &mut stores, &mut report)?,

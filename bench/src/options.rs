@@ -16,7 +16,7 @@ cargo xtask bench NAME.. [options]
   --copies N         copies of the data in the large store (11: 430,496 resources)
   --intents N        changes of the backlog (10,000,000: 6 GB of disk and some minutes)
   --persons N        records of persons for tracker (100,000)
-  --vaccinations N   of the tracker's burst (50,000)
+  --vaccinations N   of the tracker's burst (50,000); 0 leaves it out
   --csv FILE         records of persons for identity, labelled like vaxid_5k.csv or FEBRL (both of the shared data); may be
                      given several times for one set
   --no-households    in that set nobody shares an address with relatives
@@ -110,7 +110,7 @@ impl Options {
             "--copies" => self.copies = number(value()?)?,
             "--intents" => self.intents = number(value()?)?.max(1_000).into(),
             "--persons" => self.persons = number(value()?)? as usize,
-            "--vaccinations" => self.vaccinations = number(value()?)? as usize,
+            "--vaccinations" => self.vaccinations = number_or_none(value()?)? as usize,
             "--csv" => self.csv.push(value()?.into()),
             "--no-households" => self.households = false,
             "--dir" => self.dir = value()?.into(),
@@ -123,9 +123,13 @@ impl Options {
     }
 }
 
+fn number_or_none(text: &str) -> Result<u32> {
+    text.parse().with_context(|| format!("{text} is not a number"))
+}
+
 /// A number of at least one.
 fn number(text: &str) -> Result<u32> {
-    let number = text.parse().with_context(|| format!("{text} is not a number"))?;
+    let number = number_or_none(text)?;
     ensure!(number > 0, "0 is too few");
     Ok(number)
 }

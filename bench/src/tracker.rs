@@ -14,19 +14,32 @@ use engine::{Engine, Precondition, Principal, Role, Session, Validation};
 use fhir::defs::r4;
 use fhir::json::{Document, Limits};
 use registry::{Definitions, Registry};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
-use store::{ManualClock, Store, TenantId};
+use store::{Clock, Store, TenantId};
 
 const CLIENTS: usize = 64;
+/// Patients of a transaction, and how many of these are on the way at once.
+const BUNDLE: usize = 100;
+const BUNDLE_CALLERS: usize = 8;
 /// Records whose matching is timed at the end.
 const ASKED: usize = 2_000;
 const SEED: u64 = 7;
-/// The day of the clock: 28 November 2026.
-const NOW_US: i64 = 1_795_867_200_000_000;
+/// When the clock starts: 28 November 2026, since what is due depends on the day.
+const START_US: i64 = 1_795_867_200_000_000;
+
+/// One that runs: ids grow with the time, and what comes together lies together in the store.
+#[derive(Debug)]
+struct RunningClock(Instant);
+
+impl Clock for RunningClock {
+    fn now_us(&self) -> i64 {
+        START_US + self.0.elapsed().as_micros() as i64
+    }
+}
 
 pub(crate) fn run(options: &Options, stores: &mut Stores, report: &mut Report) -> Result<()> {
     let csv = std::fs::read_to_string(options.data.join("linkage/vaxid_5k.csv")).context("vaxid_5k.csv")?;
@@ -40,7 +53,11 @@ pub(crate) fn run(options: &Options, stores: &mut Stores, report: &mut Report) -
         rows
     };
     let runtime = tokio::runtime::Runtime::new()?;
+    runtime.block_on(in_transactions(&stores.fresh(), rows(options.persons), report))?;
     runtime.block_on(through_the_store(&stores.fresh(), rows(options.persons), report))?;
+    if options.vaccinations == 0 {
+        return Ok(());
+    }
     let server = Server::start(&options.weir, &stores.fresh())?;
     runtime.block_on(burst(&server, rows(options.vaccinations), report))?;
     server.stop()
@@ -54,7 +71,7 @@ struct Stand {
 }
 
 async fn open(dir: &Path) -> Result<Stand> {
-    let clock = Arc::new(ManualClock::new(NOW_US));
+    let clock = Arc::new(RunningClock(Instant::now()));
     let random: engine::Random = Arc::new(seal::system_random);
     let options = store::Options {
         dir: dir.to_owned(),
@@ -76,6 +93,37 @@ async fn open(dir: &Path) -> Result<Stand> {
     };
     registry.open(&engine, &session).await?;
     Ok(Stand { store, engine, registry, session })
+}
+
+/// Patients in transactions of many, as `weir load` and a nightly import bring them.
+async fn in_transactions(dir: &Path, rows: Vec<Row>, report: &mut Report) -> Result<()> {
+    let stand = Arc::new(open(dir).await?);
+    let (count, rows, next) = (rows.len(), Arc::new(rows), Arc::new(AtomicUsize::new(0)));
+    let (started, cpu) = (Instant::now(), cpu_seconds(std::process::id())?);
+    let mut callers = Vec::new();
+    for _ in 0..BUNDLE_CALLERS {
+        let (stand, rows, next) = (stand.clone(), rows.clone(), next.clone());
+        callers.push(tokio::spawn(async move {
+            loop {
+                let at = next.fetch_add(BUNDLE, Ordering::Relaxed);
+                let Some(rows) = rows.get(at..).filter(|rows| !rows.is_empty()) else { return anyhow::Ok(()) };
+                let entry = |row: &Row| json!({"resource": row.patient(), "request": {"method": "POST", "url": "Patient"}});
+                let entries: Vec<Value> = rows.iter().take(BUNDLE).map(entry).collect();
+                let bundle = json!({"resourceType": "Bundle", "type": "transaction", "entry": entries});
+                stand.engine.bundle(&stand.session, bundle.to_string().as_bytes()).await?;
+            }
+        }));
+    }
+    for caller in callers {
+        caller.await??;
+    }
+    let seconds = started.elapsed().as_secs_f64();
+    let cpu = cpu_seconds(std::process::id())? - cpu;
+    let name = |what: &str| format!("tracker: {what}, {count} records in transactions of {BUNDLE}");
+    report.figure(&name("Patients matched and durable"), count as f64 / seconds, "/s", Target::None);
+    report.figure(&name("the same for each core that worked"), count as f64 / cpu, "/s", Target::None);
+    stand.store.close();
+    Ok(())
 }
 
 /// Patients created one by one by many callers: matched, linked, assessed for all antigens, counted and durable.
@@ -145,7 +193,7 @@ async fn burst(server: &Server, rows: Vec<Row>, report: &mut Report) -> Result<(
             loop {
                 let at = next.fetch_add(1, Ordering::Relaxed);
                 let Some(row) = rows.get(at) else { return anyhow::Ok((latencies, persons)) };
-                let body = serde_json::json!({
+                let body = json!({
                     "vaccine": "208", "provider": "nurse", "clinic": CLINICS[at % CLINICS.len()], "date": format!("2026-11-{:02}", 1 + at % 28),
                     "lot": format!("L{}", at % 50), "phi": row.phi(),
                 });

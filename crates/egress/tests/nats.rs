@@ -176,7 +176,7 @@ async fn a_server_that_is_killed_and_comes_back_gets_the_rest() {
     assert_eq!(server.numbers("WEIR").await, (0..400).collect::<Vec<_>>());
     assert_eq!(board.all()[0].1.error, None);
     drop(tell);
-    tokio::time::timeout(Duration::from_secs(5), running).await.expect("it stops when it is told").unwrap();
+    tokio::time::timeout(Duration::from_secs(60), running).await.expect("it stops when it is told").unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

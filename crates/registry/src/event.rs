@@ -60,17 +60,48 @@ pub(crate) fn reasons(score: &Score) -> Vec<String> {
     levels.chain(score.guards.reasons().map(|words| format!("question: {words}"))).collect()
 }
 
+/// A dose that came, changed or went.
+#[derive(Serialize)]
+struct DoseEvent<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    person: PersonId,
+    /// Of the person's row.
+    version: u64,
+    cause: &'a str,
+    dose: &'a Dose,
+    counted: bool,
+    duplicate: bool,
+}
+
+/// A person's status in one programme or several.
+#[derive(Serialize)]
+struct StatusEvent<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    person: PersonId,
+    version: u64,
+    cause: &'a str,
+    programmes: Vec<ProgrammeChange<'a>>,
+}
+
+#[derive(Serialize)]
+struct ProgrammeChange<'a> {
+    programme: &'a str,
+    status: &'static str,
+    was: &'static str,
+    marks: Vec<&'static str>,
+    marks_were: Vec<&'static str>,
+}
+
 /// What became of a person's vaccination by one commit: doses that came, changed or went, and programmes whose status did.
 /// Nothing when nothing did.
 pub(crate) fn vaccination(person: PersonId, old: &Row, new: &Row, cause: &str) -> Vec<Event> {
     let mut events = Vec::new();
-    let tell = |what: &str, dose: &Dose| {
+    let tell = |what: &'static str, dose: &Dose| {
         let counted = new.summary.counted.contains(&dose.id);
         let duplicate = new.summary.duplicates.contains(&dose.id);
-        event(
-            VACCINATION,
-            &json!({"type": what, "person": person, "version": new.version, "cause": cause, "dose": dose, "counted": counted, "duplicate": duplicate}),
-        )
+        event(VACCINATION, &DoseEvent { kind: what, person, version: new.version, cause, dose, counted, duplicate })
     };
     for dose in &new.doses {
         match old.doses.iter().find(|other| other.id == dose.id) {
@@ -83,16 +114,14 @@ pub(crate) fn vaccination(person: PersonId, old: &Row, new: &Row, cause: &str) -
     events.extend(gone.map(|dose| tell("dose-removed", dose)));
     let changed = changed(old, new);
     if !changed.is_empty() {
-        events.push(event(
-            VACCINATION,
-            &json!({"type": "status-changed", "person": person, "version": new.version, "cause": cause, "programmes": changed}),
-        ));
+        let (kind, version) = ("status-changed", new.version);
+        events.push(event(VACCINATION, &StatusEvent { kind, person, version, cause, programmes: changed }));
     }
     events
 }
 
 /// Programmes whose status or marks are others now.
-fn changed(old: &Row, new: &Row) -> Vec<Value> {
+fn changed<'a>(old: &'a Row, new: &'a Row) -> Vec<ProgrammeChange<'a>> {
     let of = |row: &Row, programme: &str| {
         let mark = row.summary.programmes.get(programme);
         mark.map_or((Status::Not, Marks::default()), |mark| (mark.status, mark.marks))
@@ -104,7 +133,13 @@ fn changed(old: &Row, new: &Row) -> Vec<Value> {
     names
         .map(|name| {
             let ((was, were), (is, are)) = (of(old, name), of(new, name));
-            json!({"programme": name, "status": is.code(), "was": was.code(), "marks": are.names().collect::<Vec<_>>(), "marks_were": were.names().collect::<Vec<_>>()})
+            ProgrammeChange {
+                programme: name,
+                status: is.code(),
+                was: was.code(),
+                marks: are.names().collect(),
+                marks_were: were.names().collect(),
+            }
         })
         .collect()
 }

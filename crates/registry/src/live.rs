@@ -80,6 +80,8 @@ pub(crate) struct Live {
     /// matched until they are encoded anew.
     pub(crate) stale: HashSet<Box<str>>,
     pub(crate) records: HashMap<Box<str>, Known>,
+    /// Patients who are not there (yet) and of whom doses or findings may be kept.
+    pub(crate) orphaned: HashSet<Box<str>>,
     /// Persons that are not committed yet, with the record that makes them.
     pub(crate) making: HashMap<PersonId, Box<str>>,
     /// Patient ids by their number in the index.
@@ -120,6 +122,7 @@ impl Live {
             shadow: None,
             stale: HashSet::new(),
             records: HashMap::new(),
+            orphaned: HashSet::new(),
             making: HashMap::new(),
             names: HashMap::new(),
             persons: BTreeMap::new(),

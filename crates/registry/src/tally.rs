@@ -39,9 +39,7 @@ impl Tally {
     pub(crate) async fn load(feed: &Feed) -> Result<Tally, Error> {
         let mut tally = Tally::default();
         for kind in KINDS {
-            for (key, n) in feed.counters(kind.counter()).await? {
-                tally.add(&Cell::parse(kind, &key), n);
-            }
+            feed.counters(kind.counter(), |key, n| tally.add(&Cell::parse(kind, key), n)).await?;
         }
         Ok(tally)
     }

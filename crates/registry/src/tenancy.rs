@@ -5,7 +5,7 @@ use crate::locks::Locks;
 use crate::pages::{PersonPages, each};
 use crate::patient::Demographics;
 use crate::ring::{Numbers, Ring, Shadow, space};
-use crate::row::{Link, PersonId};
+use crate::row::{Link, ORPHANS, PersonId};
 use crate::tally::Tally;
 use crate::{Registry, day};
 use engine::{Error, Feed};
@@ -88,6 +88,11 @@ impl Tenancy {
         let mut live = Live::new(ring);
         records(feed, &mut live, &numbers).await?;
         let definitions = registry.definitions();
+        each(feed, ORPHANS, |key, _| {
+            live.orphaned.extend(key.split_once('/').map(|(patient, _)| patient.into()));
+            Ok(())
+        })
+        .await?;
         let mut persons = PersonPages::new(feed);
         while let Some(page) = persons.next().await? {
             for (person, mut row) in page {

@@ -87,12 +87,9 @@ impl Tenant {
         self.embedded.shared.claim(key)
     }
 
-    pub async fn counter(&self, name: &str, key: &str) -> Result<i64, StoreError> {
-        self.embedded.shared.counter(name, key)
-    }
-
-    pub async fn counters(&self, name: &str) -> Result<Vec<(String, i64)>, StoreError> {
-        self.embedded.shared.counters(name)
+    /// Calls `found` with all keys of a counter that are not 0, in order.
+    pub async fn counters(&self, name: &str, found: impl FnMut(&str, i64)) -> Result<(), StoreError> {
+        self.embedded.shared.counters(name, found)
     }
 
     /// Events of a topic after number `after`, in order, at most `limit`.

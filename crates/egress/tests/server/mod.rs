@@ -82,8 +82,8 @@ impl Server {
         let mut all = Vec::new();
         let mut messages = consumer.messages().await.unwrap();
         while all.len() < count {
-            let next = tokio::time::timeout(Duration::from_secs(10), messages.next()).await;
-            let message = next.expect("a message within 10 s").unwrap().unwrap();
+            let next = tokio::time::timeout(Duration::from_secs(60), messages.next()).await;
+            let message = next.expect("a message within a minute").unwrap().unwrap();
             let id = message.headers.as_ref().and_then(|headers| headers.get("Nats-Msg-Id"));
             let id = id.map(|id| id.as_str().to_owned()).unwrap_or_default();
             all.push(Got { subject: message.subject.to_string(), id, payload: message.payload.to_vec() });

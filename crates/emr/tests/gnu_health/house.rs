@@ -13,6 +13,9 @@ use std::time::Duration;
 use store::ManualClock;
 use tokio::task::JoinHandle;
 
+/// How long a test waits for what must come: longer than any machine takes, since the dispatcher waits in real time.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
+
 pub(crate) fn now_us() -> i64 {
     1_790_000_000_000_000
 }
@@ -72,7 +75,7 @@ impl House {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
-        let settled = tokio::time::timeout(Duration::from_secs(30), settled).await;
+        let settled = tokio::time::timeout(PATIENCE, settled).await;
         let calls = || self.double.inside(|inside| inside.calls.clone());
         assert!(settled.is_ok(), "not delivered in time: {:?}, {:?}", self.handle.status(), calls());
     }

@@ -1,6 +1,6 @@
 //! Writes, changes, deletions, refusals, lost answers and lost sessions.
 
-use crate::house::House;
+use crate::house::{House, PATIENCE};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -192,7 +192,7 @@ async fn a_session_that_has_expired_is_made_again_once() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), tried).await.expect("it is tried");
+    tokio::time::timeout(PATIENCE, tried).await.expect("it is tried");
     assert!(house.problem("Appointment/a2").contains("refuses the login"));
     house.double.inside(|inside| inside.password_changed = false);
     house.settle().await;

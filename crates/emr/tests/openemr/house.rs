@@ -15,6 +15,9 @@ use std::time::Duration;
 use store::{Clock, ManualClock};
 use tokio::task::JoinHandle;
 
+/// How long a test waits for what must come: longer than any machine takes, since the dispatcher waits in real time.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
+
 /// One key for all tests: making one takes its time.
 static KEY: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::generate().unwrap());
 
@@ -186,7 +189,8 @@ impl Delivery {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(30), settled).await.expect("everything is delivered in time");
+        let settled = tokio::time::timeout(PATIENCE, settled).await;
+        assert!(settled.is_ok(), "not delivered in time: {:?}", self.handle.status());
     }
 
     /// Faults for the writes until something of this type is there; then none.
@@ -199,7 +203,7 @@ impl Delivery {
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(10), broken).await.expect("the write arrives");
+        tokio::time::timeout(PATIENCE, broken).await.expect("the write arrives");
         self.sim().set_faults(Faults::default());
         self.settle().await;
     }

@@ -1,7 +1,7 @@
 //! Access tokens that expire, refresh tokens that work once.
 
 use crate::book::MemoryBook;
-use crate::house::{Delivery, House};
+use crate::house::{Delivery, House, PATIENCE};
 use emr_sim::{Faults, Profile};
 use serde_json::json;
 use std::sync::Arc;
@@ -82,7 +82,7 @@ async fn a_lost_refresh_token_is_an_alarm_and_a_spare_takes_over() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), lost).await.unwrap();
+    tokio::time::timeout(PATIENCE, lost).await.unwrap();
     delivery.sim().set_faults(Faults::default());
     delivery.settle().await;
     assert_eq!(delivery.sim().records("Patient").len(), 1);
@@ -98,7 +98,7 @@ async fn a_lost_refresh_token_is_an_alarm_and_a_spare_takes_over() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), known).await.unwrap();
+    tokio::time::timeout(PATIENCE, known).await.unwrap();
     assert!(delivery.emr.is_locked_out().await);
     assert_eq!(delivery.sim().records("Patient").len(), 1);
 }

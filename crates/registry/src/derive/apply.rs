@@ -38,6 +38,8 @@ pub(crate) struct Work<'a> {
     feed: &'a Feed,
     tenancy: Arc<Tenancy>,
     today: Date,
+    /// Persons that this commit makes: they have no row yet.
+    made: Vec<PersonId>,
     rows: BTreeMap<PersonId, Changing>,
     derived: Derived,
     /// Records with a new person or link.
@@ -54,6 +56,7 @@ impl<'a> Work<'a> {
             feed,
             tenancy,
             today: registry.today(),
+            made: Vec::new(),
             rows: BTreeMap::new(),
             derived: Derived::default(),
             linked: HashMap::new(),
@@ -63,10 +66,16 @@ impl<'a> Work<'a> {
         }
     }
 
+    /// Persons that the commit makes.
+    pub(super) fn makes(&mut self, persons: &[PersonId]) {
+        self.made.extend_from_slice(persons);
+    }
+
     /// A person's row, to be changed.
     pub(crate) async fn row(&mut self, person: PersonId, cause: &str) -> Result<&mut Row, Error> {
         if !self.rows.contains_key(&person) {
-            let bytes = self.feed.state(PERSONS, &person.to_string()).await?;
+            let is_made = self.made.contains(&person);
+            let bytes = if is_made { None } else { self.feed.state(PERSONS, &person.to_string()).await? };
             let old = bytes.map(|bytes| Row::parse(&bytes)).transpose()?.unwrap_or_default();
             let is_stale = old.is_stale(&self.registry.definitions(), self.today);
             let changing = Changing { new: old.clone(), old, cause: cause.to_owned(), is_stale };
@@ -150,7 +159,7 @@ impl<'a> Work<'a> {
         if changed {
             self.stale(to);
         }
-        if pending.is_new(&placed.id) {
+        if pending.is_new(&placed.id) && self.tenancy.live.read().orphaned.contains(placed.id.as_str()) {
             self.adopt(&placed.id, to, &cause).await?;
         }
         // While the key is changed a record may have no row yet under the next one.
@@ -253,6 +262,8 @@ impl<'a> Work<'a> {
     fn orphan(&mut self, items: &[Item]) {
         let Some(first) = items.first() else { return };
         let key = orphan_key(first.record(), &first.of());
+        // Before it is there: who looks for it holds the patient's lock, as this commit does.
+        self.tenancy.live.write().orphaned.insert(first.record().into());
         self.keep(ORPHANS, key, Some(serde_json::to_vec(items).expect("items are plain data")));
     }
 
@@ -384,6 +395,7 @@ impl Learned {
         let live = &mut *tenancy.live.write();
         for id in inserted {
             live.arrived(id);
+            live.orphaned.remove(id.as_str());
         }
         for (id, encoded) in encoded {
             live.relearn(&id, encoded);

@@ -1,4 +1,4 @@
-//! The keeper thread: moves the write-ahead log into the file, trains dictionaries, and lets the index tidy up.
+//! The keeper thread: moves the write-ahead log into the file, trains dictionaries, folds counters, and lets the index tidy up.
 
 use super::{Message, Shared, schema, training};
 use rusqlite::Connection;
@@ -41,7 +41,9 @@ pub(super) fn run(shared: &Arc<Shared>) {
         if bytes >= WAL_BYTES_MAX && pauses == 0 && !shared.empty_wal() {
             pauses = PAUSES_AFTER_BUSY;
         }
-        let result = training::train_due(shared).and_then(|()| shared.index().maintain(shared.now_us()));
+        let result = training::train_due(shared)
+            .and_then(|()| shared.fold_due())
+            .and_then(|()| shared.index().maintain(shared.now_us()));
         let closing = shared.closing.load(Ordering::Acquire);
         if let Err(error) = result
             && !closing

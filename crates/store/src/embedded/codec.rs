@@ -1,5 +1,6 @@
 //! From resource bodies to stored bytes and back: compression with a dictionary, then sealing.
 
+use super::small::Kinds;
 use crate::{Op, Splice, StoreError};
 use fhir::defs::{Definitions, TypeId};
 use parking_lot::RwLock;
@@ -11,7 +12,7 @@ use zstd::bulk::{Compressor, Decompressor};
 use zstd::dict::{DecoderDictionary, EncoderDictionary};
 
 /// zstd level for bodies: with a dictionary, higher levels gain almost nothing.
-const LEVEL: i32 = 3;
+pub(super) const LEVEL: i32 = 3;
 /// A body never inflates to more than this, whatever a damaged frame claims.
 const BODY_BYTES_MAX: usize = 256 << 20;
 
@@ -32,6 +33,13 @@ impl Dictionary {
             decoder: Box::leak(Box::new(DecoderDictionary::copy(bytes))),
         }
     }
+}
+
+/// How a text is compressed.
+#[derive(Clone, Copy)]
+pub(super) enum Packing {
+    Level(i32),
+    Dictionary(Dictionary),
 }
 
 thread_local! {
@@ -74,6 +82,7 @@ pub(crate) struct Codec {
     pub(crate) numbers: TypeNumbers,
     /// All dictionaries by number, and the newest of each type.
     dictionaries: RwLock<(HashMap<i64, Dictionary>, HashMap<i64, Dictionary>)>,
+    pub(super) kinds: Kinds,
     /// Bodies up to this change may be bound as in format 1.
     pub(crate) format_1_until: AtomicU64,
 }
@@ -96,7 +105,8 @@ impl std::fmt::Debug for Codec {
 
 impl Codec {
     pub(crate) fn new(tenant: String, key: DataKey, numbers: TypeNumbers) -> Codec {
-        Codec { tenant, key, numbers, dictionaries: RwLock::default(), format_1_until: AtomicU64::new(0) }
+        let (dictionaries, kinds) = (RwLock::default(), Kinds::default());
+        Codec { tenant, key, numbers, dictionaries, kinds, format_1_until: AtomicU64::new(0) }
     }
 
     /// Makes `dictionary` the newest of type number `ty`.
@@ -140,7 +150,7 @@ impl Codec {
             return Ok((0, Vec::new()));
         }
         let dictionary = self.dictionaries.read().1.get(&place.ty).copied();
-        let packed = compress(dictionary, body)?;
+        let packed = compress(dictionary.map_or(Packing::Level(LEVEL), Packing::Dictionary), body)?;
         Ok((dictionary.map_or(0, |dictionary| dictionary.n), self.key.seal(&self.aad(place), &packed)))
     }
 
@@ -167,11 +177,16 @@ impl Codec {
 
     /// Seals anything that is not a resource body: audit blocks, blobs, queue payloads, claim owners.
     pub(crate) fn seal(&self, place: &str, plain: &[u8]) -> Result<Vec<u8>, StoreError> {
-        Ok(self.key.seal(format!("{}\0{place}", self.tenant).as_bytes(), &compress(None, plain)?))
+        Ok(self.seal_packed(place, &compress(Packing::Level(LEVEL), plain)?))
+    }
+
+    pub(super) fn seal_packed(&self, place: &str, packed: &[u8]) -> Vec<u8> {
+        self.key.seal(format!("{}\0{place}", self.tenant).as_bytes(), packed)
     }
 
     pub(crate) fn open(&self, place: &str, sealed: &[u8]) -> Result<Vec<u8>, StoreError> {
-        decompress(None, &self.key.open(format!("{}\0{place}", self.tenant).as_bytes(), sealed)?)
+        let packed = self.key.open(format!("{}\0{place}", self.tenant).as_bytes(), sealed)?;
+        decompress(self.kinds.of_frame(&packed)?, &packed)
     }
 
     /// A key that stands for `name` in a table without showing it.
@@ -194,15 +209,15 @@ fn zstd_error(_: std::io::Error) -> StoreError {
     StoreError::Unseal("compressed data is damaged".into())
 }
 
-fn compress(dictionary: Option<Dictionary>, plain: &[u8]) -> Result<Vec<u8>, StoreError> {
+pub(super) fn compress(packing: Packing, plain: &[u8]) -> Result<Vec<u8>, StoreError> {
     COMPRESSOR.with_borrow_mut(|slot| {
         let compressor = match slot {
             Some(compressor) => compressor,
             None => slot.insert(Compressor::new(LEVEL).map_err(zstd_error)?),
         };
-        match dictionary {
-            Some(dictionary) => compressor.set_prepared_dictionary(dictionary.encoder),
-            None => compressor.set_dictionary(LEVEL, &[]),
+        match packing {
+            Packing::Dictionary(dictionary) => compressor.set_prepared_dictionary(dictionary.encoder),
+            Packing::Level(level) => compressor.set_dictionary(level, &[]),
         }
         .and_then(|()| compressor.compress(plain))
         .map_err(zstd_error)

@@ -2,6 +2,7 @@
 
 use super::codec::{Place, id_to_disk};
 use super::kv::state_place;
+use super::small::state_kind;
 use super::writer::{Message, PreparedBatch, PreparedClaim, PreparedMessage, PreparedState, PreparedWrite};
 use super::{Shared, codec};
 use crate::{Batch, ClaimChange, CommitError, Committed, StoreError, Write};
@@ -45,12 +46,14 @@ impl Shared {
         });
         let queue = queue.collect::<Result<_, StoreError>>()?;
         let state = batch.state.into_iter().map(|change| {
-            let sealed = change.value.map(|value| self.codec.seal(&state_place(&change.space, &change.key), &value));
+            let seal = |value: Vec<u8>| {
+                self.codec.seal_small(&state_kind(&change.space), &state_place(&change.space, &change.key), &value)
+            };
+            let sealed = change.value.map(seal);
             Ok(PreparedState { space: change.space, key: change.key, value: sealed.transpose()? })
         });
         let state = state.collect::<Result<_, StoreError>>()?;
-        let counters =
-            batch.counters.into_iter().map(|change| self.prepare_counter(change)).collect::<Result<_, _>>()?;
+        let counters = self.codec.seal_counters(&batch.counters)?;
         let events = batch.events.into_iter().map(|event| self.prepare_event(event)).collect::<Result<_, _>>()?;
         Ok(PreparedBatch { writes, claims, counters, queue, events, state, audit: batch.audit })
     }

@@ -1,6 +1,6 @@
 //! State beside the log: claims, queues, kept state, blobs.
 
-use super::Shared;
+use super::{Shared, tally};
 use crate::{Leased, StoreError};
 use rusqlite::{OptionalExtension, params};
 
@@ -145,12 +145,14 @@ impl Shared {
         self.reading(|connection| {
             let (mut checked, mut damaged) = (0, Vec::new());
             // The name of a row is what its sealed text is bound to.
+            let [changes, blocks] = tally::SEALED;
             for (what, sql) in [
                 ("claim", "SELECT 'claim', substr(owner, 17) FROM claims"),
                 ("queue message", "SELECT 'queue ' || queue, payload FROM queue ORDER BY id"),
                 ("kept value", "SELECT 'state ' || space || char(0) || key, value FROM state"),
                 ("blob", "SELECT 'blob ' || CAST(key AS TEXT), body FROM blobs"),
-                ("counter", "SELECT 'counter ' || name, label FROM tallies"),
+                ("change of counter", changes),
+                ("block of counter", blocks),
                 ("event", "SELECT 'event ' || topic, payload FROM events"),
             ] {
                 let mut statement = connection.prepare(sql)?;

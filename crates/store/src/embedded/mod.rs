@@ -6,12 +6,14 @@ mod checkpoint;
 mod codec;
 mod commit;
 mod doctor;
+mod events;
 mod history;
 mod kv;
 mod read;
 mod readers;
 mod schema;
 mod segments;
+mod small;
 mod tally;
 mod training;
 mod writer;
@@ -46,8 +48,9 @@ pub(crate) struct Shared {
     last_seq: AtomicU64,
     last_at_us: AtomicI64,
     audit_buffer: Mutex<Vec<AuditRecord>>,
-    /// One trains dictionaries at a time.
+    /// One trains dictionaries at a time, one folds counters.
     training: Mutex<()>,
+    folding: Mutex<()>,
     readers: Arc<Readers>,
     inbox: SyncSender<Message>,
     closing: AtomicBool,
@@ -158,6 +161,8 @@ impl Embedded {
         let codec = Codec::new(tenant.0.clone(), key, type_numbers(&connection, defs)?);
         codec.format_1_until.store(schema::format_1_until(&connection)?, Ordering::Relaxed);
         load_dictionaries(&connection, &codec)?;
+        small::load(&connection, &codec)?;
+        tally::take_over(&codec, &connection)?;
         let last: Option<(u64, i64)> = connection
             .query_row("SELECT seq, at_us FROM log ORDER BY seq DESC LIMIT 1", [], |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()?;
@@ -173,6 +178,7 @@ impl Embedded {
             last_at_us: AtomicI64::new(last_at_us),
             audit_buffer: Mutex::default(),
             training: Mutex::default(),
+            folding: Mutex::default(),
             readers: readers.clone(),
             inbox: inbox.clone(),
             closing: AtomicBool::new(false),

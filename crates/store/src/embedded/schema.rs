@@ -12,7 +12,10 @@ use std::time::Duration;
 /// they are opened; their bodies stay as they are until `weir doctor --compact`.
 ///
 /// 3: keys of counters are sealed, and there are events. No weir had written a counter before.
-pub(crate) const FORMAT: u32 = 3;
+///
+/// 4: counters are changes and blocks instead of a row each ([`super::tally`]), and are taken over when the file is opened. Small
+/// values have dictionaries ([`super::small`]).
+pub(crate) const FORMAT: u32 = 4;
 /// The oldest format that is opened.
 pub(crate) const FORMAT_OLDEST: u32 = 1;
 
@@ -22,6 +25,7 @@ const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS types (n INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE IF NOT EXISTS dicts (n INTEGER PRIMARY KEY, ty INTEGER NOT NULL, at_us INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS small_dicts (kind TEXT PRIMARY KEY, at_us INTEGER NOT NULL, body BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS log (
     seq INTEGER PRIMARY KEY, ty INTEGER NOT NULL, id BLOB NOT NULL, ver INTEGER NOT NULL, op INTEGER NOT NULL,
     at_us INTEGER NOT NULL, prev INTEGER NOT NULL, splice INTEGER NOT NULL, dict INTEGER NOT NULL, body BLOB NOT NULL);
@@ -31,7 +35,8 @@ CREATE TABLE IF NOT EXISTS res (
 CREATE TABLE IF NOT EXISTS audit (
     first INTEGER PRIMARY KEY, n INTEGER NOT NULL, from_us INTEGER NOT NULL, to_us INTEGER NOT NULL, block BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS claims (key BLOB PRIMARY KEY, owner BLOB NOT NULL, expires_us INTEGER) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS tallies (name TEXT NOT NULL, key BLOB NOT NULL, label BLOB NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (name, key)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS tally_log (no INTEGER PRIMARY KEY, changes BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS tally_block (gen INTEGER NOT NULL, name TEXT NOT NULL, no INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (gen, name, no)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS events (no INTEGER PRIMARY KEY AUTOINCREMENT, topic TEXT NOT NULL, at_us INTEGER NOT NULL, payload BLOB NOT NULL);
 CREATE INDEX IF NOT EXISTS events_topic ON events (topic, no);
 CREATE TABLE IF NOT EXISTS queue (

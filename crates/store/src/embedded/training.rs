@@ -1,6 +1,6 @@
 //! Compression dictionaries: trained from a type's own bodies once there are enough of them.
 
-use super::Shared;
+use super::{Shared, small};
 use super::codec::{Dictionary, Place, id_to_disk, op_to_disk, splice_to_disk};
 use super::read::COLUMNS;
 use crate::StoreError;
@@ -14,7 +14,7 @@ const DICTIONARY_BYTES_MAX: usize = 32 << 10;
 /// Rows re-encoded per writer job, so that commits wait little.
 const RECODE_STEP: i64 = 200;
 
-/// Trains the first dictionary of each type that has none and has bodies enough.
+/// Trains the first dictionary of each type and each kind of small values that has none and of which there are enough.
 pub(super) fn train_due(shared: &Shared) -> Result<(), StoreError> {
     // The keeper and a compaction may come here at once, and would give two dictionaries one number.
     let _training = shared.training.lock();
@@ -24,7 +24,7 @@ pub(super) fn train_due(shared: &Shared) -> Result<(), StoreError> {
             train(shared, disk)?;
         }
     }
-    Ok(())
+    small::train_due(shared)
 }
 
 fn train(shared: &Shared, ty: i64) -> Result<(), StoreError> {
@@ -94,9 +94,10 @@ pub(super) fn recode(shared: &std::sync::Arc<Shared>) -> Result<u64, StoreError>
 }
 
 impl Shared {
-    /// Re-encodes old bodies, merges the index into one segment, and gives free pages back to the file system.
+    /// Re-encodes old bodies, folds counters, merges the index into one segment, and gives free pages back to the file system.
     pub(crate) fn compact(self: &std::sync::Arc<Self>) -> Result<u64, StoreError> {
         let recoded = recode(self)?;
+        self.fold()?;
         self.index().flush()?;
         self.index().merge_all(self.now_us())?;
         super::backup::vacuum(self)?;

@@ -1,8 +1,9 @@
 //! The one thread that writes a tenant's file: many batches, one fsync.
 
 use super::Shared;
-use super::codec::{self};
-use super::tally::{self, PreparedCounter, PreparedEvent};
+use super::codec;
+use super::events::PreparedEvent;
+use super::{events, tally};
 use crate::index::SEQ_MAX;
 use crate::{AuditRecord, CommitError, Committed, Op, StoreError};
 use fhir::defs::TypeId;
@@ -62,7 +63,8 @@ pub(super) struct PreparedState {
 pub(super) struct PreparedBatch {
     pub(super) writes: Vec<PreparedWrite>,
     pub(super) claims: Vec<PreparedClaim>,
-    pub(super) counters: Vec<PreparedCounter>,
+    /// Changes of counters, sealed.
+    pub(super) counters: Option<Vec<u8>>,
     pub(super) events: Vec<PreparedEvent>,
     pub(super) queue: Vec<PreparedMessage>,
     pub(super) state: Vec<PreparedState>,
@@ -214,11 +216,11 @@ impl<'a> GroupWriter<'a> {
         for claim in batch.claims {
             self.claim(claim)?;
         }
-        for counter in &batch.counters {
-            tally::add(self.transaction, counter)?;
+        if let Some(changes) = &batch.counters {
+            tally::append(self.transaction, changes)?;
         }
         for event in &batch.events {
-            tally::tell(self.transaction, event, self.at_us)?;
+            events::tell(self.transaction, event, self.at_us)?;
         }
         for message in batch.queue {
             self.transaction

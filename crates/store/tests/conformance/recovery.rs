@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use store::{AuditQuery, AuditRecord, ClaimChange, CommitError, QueueMessage, StateChange, Store, StoreError};
 
-fn file(fixture: &Fixture) -> PathBuf {
+pub(crate) fn file(fixture: &Fixture) -> PathBuf {
     fixture.dir.path().join("data/tenants/default/weir.db")
 }
 
@@ -16,7 +16,7 @@ fn beside(fixture: &Fixture) -> Connection {
 }
 
 /// Closes the store, runs `sql` on its file, and gives back what is needed to open it again.
-fn after(fixture: Fixture, sql: &str) -> Fixture {
+pub(crate) fn after(fixture: Fixture, sql: &str) -> Fixture {
     fixture.store.close();
     Connection::open(file(&fixture)).unwrap().execute_batch(sql).unwrap();
     fixture.reopen()

@@ -94,7 +94,7 @@ async fn a_body_is_bound_to_what_its_row_says() {
 
 /// The file has `a` and `b`, written by the last weir of format 1 under this key.
 #[tokio::test]
-async fn a_store_of_format_1_is_opened_and_becomes_one_of_format_2() {
+async fn a_store_of_format_1_is_opened_and_becomes_one_of_this_one() {
     let fixture = fixture();
     fixture.store.close();
     let (dir, clock) = (fixture.dir, fixture.clock);
@@ -107,7 +107,7 @@ async fn a_store_of_format_1_is_opened_and_becomes_one_of_format_2() {
     std::fs::write(data.join("tenants/default/weir.db"), file).unwrap();
     std::fs::write(data.join("FORMAT"), "1\n").unwrap();
     let fixture = open(dir, clock);
-    assert_eq!(std::fs::read_to_string(data.join("FORMAT")).unwrap(), "3\n", "an older weir refuses it from now on");
+    assert_eq!(std::fs::read_to_string(data.join("FORMAT")).unwrap(), "4\n", "an older weir refuses it from now on");
     assert!(fixture.body("a").await.unwrap().contains("One"));
     assert_eq!(fixture.tenant.changes(0, 10).await.unwrap().len(), 2);
     fixture.put("c", 0, FAMILY).await.unwrap();
@@ -133,7 +133,7 @@ async fn a_directory_has_one_process_and_one_format() {
     drop((fixture.store, fixture.tenant));
     std::fs::write(dir.path().join("data/FORMAT"), "999\n").unwrap();
     let error = Store::open(options(&dir, &clock, 7)).unwrap_err();
-    assert_eq!(error.to_string(), "store format 999 found, this build needs 3: use the newer weir that wrote it");
+    assert_eq!(error.to_string(), "store format 999 found, this build needs 4: use the newer weir that wrote it");
 }
 
 #[tokio::test]

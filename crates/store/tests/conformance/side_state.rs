@@ -1,7 +1,7 @@
-//! Claims, counters, blobs, audit.
+//! Claims, events, blobs, audit.
 
 use crate::support::{START_US, batch, fixture, write};
-use store::{AuditQuery, AuditRecord, Batch, ClaimChange, CommitError, CounterChange, Event, StateChange};
+use store::{AuditQuery, AuditRecord, Batch, ClaimChange, CommitError, Event, StateChange};
 
 fn take(key: &str, owner: &str, expires_us: Option<i64>) -> Batch {
     let claim = ClaimChange::Take { key: key.into(), owner: owner.into(), expires_us };
@@ -45,23 +45,6 @@ async fn claims_of_one_batch_count_in_their_order() {
     assert!(matches!(not_hers, Err(CommitError::ClaimTaken { .. })));
     fixture.tenant.commit(changes(vec![releasing("ann"), taking("bob")])).await.unwrap();
     assert_eq!(fixture.tenant.claim("slot").await.unwrap().as_deref(), Some("bob"));
-}
-
-#[tokio::test]
-async fn counters_change_with_their_batch_or_not_at_all() {
-    let fixture = fixture();
-    let change = |delta| CounterChange { name: "status".into(), key: "full".into(), delta };
-    let mut first = batch(vec![write("a", 0, "x")]);
-    first.counters = vec![change(3), change(-1)];
-    fixture.tenant.commit(first).await.unwrap();
-    let mut refused = batch(vec![write("a", 0, "x")]);
-    refused.counters = vec![change(100)];
-    fixture.tenant.commit(refused).await.unwrap_err();
-    assert_eq!(fixture.tenant.counter("status", "full").await.unwrap(), 2);
-    assert_eq!(fixture.tenant.counter("status", "none").await.unwrap(), 0);
-    assert_eq!(fixture.tenant.counters("status").await.unwrap(), [("full".to_owned(), 2)]);
-    fixture.tenant.commit(Batch { counters: vec![change(-2)], ..Batch::default() }).await.unwrap();
-    assert_eq!(fixture.tenant.counters("status").await.unwrap(), []);
 }
 
 #[tokio::test]

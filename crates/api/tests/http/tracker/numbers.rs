@@ -53,7 +53,7 @@ async fn until(body: &mut Body, wanted: &str) -> String {
             }
         }
     };
-    tokio::time::timeout(Duration::from_secs(5), waiting).await.expect("the event comes")
+    tokio::time::timeout(Duration::from_secs(60), waiting).await.expect("the event comes")
 }
 
 async fn watch(world: &World, path: &str) -> Body {
