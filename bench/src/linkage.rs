@@ -7,14 +7,14 @@ use crate::server::cpu_seconds;
 use anyhow::{Result, ensure};
 use identity::{Bands, Encoded, Index, Weights};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 use store::{Batch, Clock, StateChange, Store, Tenant, TenantId};
 
 /// Records of one commit, and callers.
 const BATCH: usize = 100;
-const CALLERS: usize = 4;
+const CALLERS: usize = 2;
 const PAGE: usize = 1_000;
 const SPACE: &str = "record";
 
@@ -63,15 +63,19 @@ impl Stand {
         let (weights, bands, mut matched) = (Weights::default(), Bands::default(), 0);
         loop {
             let at = self.next.fetch_add(BATCH, Ordering::Relaxed);
-            let Some(records) = self.arriving.get(at..).filter(|records| !records.is_empty()) else { return Ok(matched) };
-            let mut state = Vec::with_capacity(BATCH);
-            for (place, record) in records.iter().take(BATCH).enumerate() {
+            let Some(records) = self.arriving.get(at..).filter(|records| !records.is_empty()) else {
+                return Ok(matched);
+            };
+            let records = &records[..records.len().min(BATCH)];
+            {
                 let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
-                matched += usize::from(!index.matches(&weights, &bands, record).is_empty());
-                index.insert(record.clone());
-                drop(index);
-                state.push(row(self.free + at + place, record.to_bytes()));
+                for record in records {
+                    matched += usize::from(!index.matches(&weights, &bands, record).is_empty());
+                    index.insert(record.clone());
+                }
             }
+            let rows = records.iter().enumerate();
+            let state = rows.map(|(place, record)| row(self.free + at + place, record.to_bytes())).collect();
             self.tenant.commit(Batch { state, ..Batch::default() }).await?;
         }
     }

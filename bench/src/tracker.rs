@@ -107,7 +107,8 @@ async fn in_transactions(dir: &Path, rows: Vec<Row>, report: &mut Report) -> Res
             loop {
                 let at = next.fetch_add(BUNDLE, Ordering::Relaxed);
                 let Some(rows) = rows.get(at..).filter(|rows| !rows.is_empty()) else { return anyhow::Ok(()) };
-                let entry = |row: &Row| json!({"resource": row.patient(), "request": {"method": "POST", "url": "Patient"}});
+                let entry =
+                    |row: &Row| json!({"resource": row.patient(), "request": {"method": "POST", "url": "Patient"}});
                 let entries: Vec<Value> = rows.iter().take(BUNDLE).map(entry).collect();
                 let bundle = json!({"resourceType": "Bundle", "type": "transaction", "entry": entries});
                 stand.engine.bundle(&stand.session, bundle.to_string().as_bytes()).await?;

@@ -146,7 +146,7 @@ impl Writer {
     }
 
     fn clk(&mut self, clk: &Clk) {
-        for word in clk.0 {
+        for word in clk.bits() {
             self.0.extend_from_slice(&word.to_le_bytes());
         }
     }
@@ -235,11 +235,11 @@ impl Reader<'_> {
 
     fn clk(&mut self) -> Read<Clk> {
         let bytes: [u8; 64] = self.array()?;
-        let mut clk = Clk::default();
-        for (word, bytes) in clk.0.iter_mut().zip(bytes.as_chunks().0) {
+        let mut bits = [0; 8];
+        for (word, bytes) in bits.iter_mut().zip(bytes.as_chunks().0) {
             *word = u64::from_le_bytes(*bytes);
         }
-        Ok(clk)
+        Ok(Clk::of_bits(bits))
     }
 
     fn many<T>(&mut self, count: usize, one: impl Fn(&mut Self) -> Read<T>) -> Read<Vec<T>> {

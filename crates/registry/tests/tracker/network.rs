@@ -16,7 +16,7 @@ async fn three() -> [Stand; 3] {
         all[0].registry.open(&all[0].engine, &session).await.unwrap();
         let Stand { clock, store, engine, registry, .. } = &all[0];
         let (clock, store, engine, registry) = (clock.clone(), store.clone(), engine.clone(), registry.clone());
-        all.push(Stand { dir: tempfile::tempdir().unwrap(), clock, store, engine, registry, session });
+        all.push(Stand { dir: tempfile::tempdir().unwrap(), clock, store, engine, registry, session, seed: 1 });
     }
     all.try_into().ok().unwrap()
 }

@@ -20,6 +20,8 @@ pub(crate) struct Stand {
     pub(crate) engine: Engine,
     pub(crate) registry: Registry,
     pub(crate) session: Session,
+    /// Of its random numbers.
+    pub(crate) seed: u64,
 }
 
 /// Random enough, and the same in every run.
@@ -73,7 +75,7 @@ pub(crate) fn closed(dir: TempDir, clock: Arc<ManualClock>, seed: u64) -> Stand 
         request_id: "r".into(),
         base: "http://localhost/fhir".into(),
     };
-    Stand { dir, clock, store, engine, registry, session }
+    Stand { dir, clock, store, engine, registry, session, seed }
 }
 
 pub(crate) fn ty(name: &str) -> TypeId {
@@ -170,10 +172,11 @@ impl Stand {
     }
 
     pub(crate) async fn reopen(self) -> Stand {
-        let Stand { dir, clock, store, engine, registry, .. } = self;
+        let Stand { dir, clock, store, engine, registry, seed, .. } = self;
         store.close();
         drop((store, engine, registry));
-        open(dir, clock, 77).await
+        // Another seed each time: the clock may stand still, and no id is ever made twice.
+        open(dir, clock, seed + 76).await
     }
 
     pub(crate) async fn events(&self, topic: &str) -> Vec<String> {

@@ -151,8 +151,8 @@ impl Shared {
                 ("queue message", "SELECT 'queue ' || queue, payload FROM queue ORDER BY id"),
                 ("kept value", "SELECT 'state ' || space || char(0) || key, value FROM state"),
                 ("blob", "SELECT 'blob ' || CAST(key AS TEXT), body FROM blobs"),
-                ("change of counter", changes),
-                ("block of counter", blocks),
+                ("counter change", changes),
+                ("counter block", blocks),
                 ("event", "SELECT 'event ' || topic, payload FROM events"),
             ] {
                 let mut statement = connection.prepare(sql)?;

@@ -20,7 +20,7 @@ const SAMPLES_MIN: u64 = 2_000;
 const SAMPLES_MAX: i64 = 2_000;
 const DICTIONARY_BYTES_MAX: usize = 8 << 10;
 /// A kind is compressed when its samples come to less than this part of their length, in percent.
-const WORTH_PERCENT: usize = 90;
+const WORTH_PERCENT: usize = 75;
 /// For what does not compress: zstd only looks for long repetitions.
 const PLAIN: Packing = Packing::Level(-100);
 
@@ -79,9 +79,9 @@ impl Kinds {
 
     fn due(&self) -> Vec<String> {
         let known = self.by_name.read();
-        let due = known.iter().filter(|(_, kind)| {
-            kind.packing.is_none() && kind.sealed.load(Ordering::Relaxed) >= SAMPLES_MIN
-        });
+        let due = known
+            .iter()
+            .filter(|(_, kind)| kind.packing.is_none() && kind.sealed.load(Ordering::Relaxed) >= SAMPLES_MIN);
         due.map(|(name, _)| name.clone()).collect()
     }
 

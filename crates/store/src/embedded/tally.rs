@@ -5,8 +5,8 @@
 //! cost a commit a page of the file for each counter it changes, since nothing brings those together that change together.
 //! What a counter is now is what the blocks of the present generation say, and the changes since.
 
-use super::{Shared, small};
 use super::codec::Codec;
+use super::{Shared, small};
 use crate::{CounterChange, StoreError};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::cmp::Ordering;

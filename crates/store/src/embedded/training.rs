@@ -1,8 +1,8 @@
 //! Compression dictionaries: trained from a type's own bodies once there are enough of them.
 
-use super::{Shared, small};
 use super::codec::{Dictionary, Place, id_to_disk, op_to_disk, splice_to_disk};
 use super::read::COLUMNS;
+use super::{Shared, small};
 use crate::StoreError;
 use rusqlite::params;
 use std::sync::atomic::Ordering;
