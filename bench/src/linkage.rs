@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
-use store::{Batch, Clock, StateChange, Store, Tenant, TenantId};
+use store::{Batch, ManualClock, StateChange, Store, Tenant, TenantId};
 
 /// Records of one commit, and callers.
 const BATCH: usize = 100;
@@ -18,21 +18,11 @@ const CALLERS: usize = 2;
 const PAGE: usize = 1_000;
 const SPACE: &str = "record";
 
-#[derive(Debug)]
-struct SystemClock;
-
-impl Clock for SystemClock {
-    fn now_us(&self) -> i64 {
-        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        since.unwrap_or_default().as_micros() as i64
-    }
-}
-
 fn open(dir: &Path) -> Result<(Store, Tenant)> {
     let options = store::Options {
         dir: dir.to_owned(),
         master_key: seal::MasterKey::parse(&[7; 32])?,
-        clock: Arc::new(SystemClock),
+        clock: Arc::new(ManualClock::new(0)),
         cache_bytes_max: 64 << 20,
         queue_max: 4_096,
     };
