@@ -151,7 +151,7 @@ async fn through_the_store(dir: &Path, rows: Vec<Row>, report: &mut Report) -> R
     let cpu = cpu_seconds(std::process::id())? - cpu;
     let name = |what: &str| format!("tracker: {what}, {count} records");
     report.figure(&name("Patients matched and durable"), count as f64 / seconds, "/s", Target::None);
-    report.figure(&name("the same for each core that worked"), count as f64 / cpu, "/s", Target::AtLeast(20_000.0));
+    report.figure(&name("the same for each core that worked"), count as f64 / cpu, "/s", Target::None);
     let mut latencies = Latencies::default();
     for row in rows.iter().step_by((count / ASKED).max(1)) {
         let body = row.patient().to_string();
