@@ -1,14 +1,12 @@
-//! What people decide about persons: merge, unmerge, keep apart; and the queue of pairs that wait for it.
+//! What people decide about persons: merge, unmerge, keep apart.
 
 use crate::Registry;
 use crate::derive::{Own, Work};
 use crate::event::Decided;
-use crate::live::pair;
 use crate::locks::Held;
 use crate::row::{Link, PersonId};
-use crate::tenancy::{REVIEWS, Tenancy, pair_key};
+use crate::tenancy::Tenancy;
 use engine::{Engine, Error, Feed, Session};
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,54 +14,11 @@ use std::sync::Arc;
 /// Characters of a reason that are kept.
 const WHY_MAX: usize = 500;
 
-/// Two records that may be one person, or are linked and no longer alike.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Review {
-    /// Ids of the two Patients.
-    pub records: [String; 2],
-    /// `duplicate` or `drifted`.
-    pub kind: String,
-    /// log2 of how much likelier the pair is one person than two.
-    pub bits: f64,
-    pub reasons: Vec<String>,
-    /// When it came up, in microseconds since 1970.
-    pub at_us: i64,
-}
-
-/// A page of the queue.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Reviews {
-    /// All that wait.
-    pub total: usize,
-    pub items: Vec<Review>,
-    /// Where the next page begins.
-    pub next: Option<String>,
-}
-
-fn gone(what: &str) -> Error {
+pub(crate) fn gone(what: &str) -> Error {
     Error::new(404, "not-found", format!("{what}: look it up again"))
 }
 
 impl Registry {
-    /// Pairs that wait for a decision, after the place `after`.
-    pub async fn reviews(
-        &self,
-        engine: &Engine,
-        session: &Session,
-        after: &str,
-        limit: usize,
-    ) -> Result<Reviews, Error> {
-        let (tenancy, feed) = (self.tenancy(&session.tenant)?, engine.feed(session).await?);
-        let page = feed.states(REVIEWS, after, limit).await?;
-        let next = (page.len() == limit).then(|| page.last().map(|(key, _)| key.clone())).flatten();
-        let mut reviews = Reviews { total: tenancy.live.read().reviews.len(), items: Vec::new(), next };
-        for (_, bytes) in page {
-            let item = serde_json::from_slice(&bytes).map_err(|error| crate::broken("a review", &error))?;
-            reviews.items.push(item);
-        }
-        Ok(reviews)
-    }
-
     /// Makes all records of `from` records of `into`, whatever matching says of them.
     pub async fn merge(
         &self,
@@ -200,27 +155,14 @@ impl Registry {
         self.commit(engine, session, work, tenancy, held).await
     }
 
-    /// Takes a pair out of the queue without changing anything: what is linked stays linked.
-    pub async fn dismiss(&self, engine: &Engine, session: &Session, one: &str, other: &str) -> Result<(), Error> {
-        let tenancy = self.tenancy(&session.tenant)?;
-        let (first, second) = pair(one, other);
-        let feed = engine.feed(session).await?;
-        if feed.state(REVIEWS, &pair_key(first, second)).await?.is_none() {
-            return Err(gone("the pair does not wait for a decision"));
-        }
-        let mut work = Work::new(self, &feed, tenancy.clone());
-        work.settle(first, second);
-        self.commit(engine, session, work, tenancy, Held::new()).await
-    }
-
-    async fn held(&self, session: &Session, persons: &[PersonId]) -> Result<(Arc<Tenancy>, Held), Error> {
+    pub(crate) async fn held(&self, session: &Session, persons: &[PersonId]) -> Result<(Arc<Tenancy>, Held), Error> {
         let tenancy = self.tenancy(&session.tenant)?;
         let held = tenancy.locks.hold_persons(persons).await;
         Ok((tenancy, held))
     }
 
     #[expect(clippy::too_many_arguments, reason = "what an event and an audit record say")]
-    fn note(
+    pub(crate) fn note(
         &self,
         engine: &Engine,
         session: &Session,

@@ -21,7 +21,7 @@ pub(crate) fn event(topic: &str, payload: &impl Serialize) -> Event {
 
 /// A decision about records, with the score that led to it and the versions of what made it.
 pub(crate) struct Decided<'a> {
-    /// `new`, `link`, `review`, `move`, `remove`, `merge`, `unmerge`, `apart`, `together`.
+    /// `new`, `link`, `review`, `move`, `remove`, `merge`, `unmerge`, `apart`, `assign`, `dismiss`.
     pub(crate) what: &'static str,
     pub(crate) person: PersonId,
     pub(crate) records: &'a [&'a str],

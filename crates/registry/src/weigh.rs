@@ -380,16 +380,13 @@ impl Registry {
                 let live = tenancy.live.read();
                 let person = |id: &str| live.records.get(id).map(|known| known.person);
                 // What has been decided since the snapshot is not asked again.
-                match (person(id), person(&review.other)) {
-                    (Some(one), Some(other)) => {
-                        let holds = persons.contains(&one) && persons.contains(&other);
-                        holds && (one == other) == (review.kind == "drifted") && !live.reviews.has(id, &review.other)
-                    }
-                    _ => false,
-                }
+                person(id).zip(person(&review.other)).filter(|(one, other)| {
+                    let holds = persons.contains(one) && persons.contains(other);
+                    holds && (one == other) == (review.kind == "drifted") && !live.reviews.has(id, &review.other)
+                })
             };
-            if still {
-                work.review(id, review);
+            if let Some((person, _)) = still {
+                work.review(person, id, review).await?;
                 asked += 1;
             }
         }

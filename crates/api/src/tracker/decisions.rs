@@ -7,10 +7,12 @@ use super::{Tracker, body, json};
 use crate::error::Failure;
 use crate::http::{Answer, Request};
 use axum::http::StatusCode;
-use registry::PersonId;
+use registry::{PersonId, ReviewsQuery};
 use serde_json::json as value;
 
 const WHY_MAX: usize = 500;
+/// Characters of the name of who is to decide.
+const NAME_MAX: usize = 100;
 /// Records of one person that are taken out at once.
 const RECORDS_MAX: usize = 100;
 const LIMIT_MAX: usize = 200;
@@ -83,9 +85,24 @@ pub(super) async fn dismiss(tracker: &Tracker, request: &Request) -> Result<Answ
     Ok(Answer::empty(StatusCode::NO_CONTENT))
 }
 
+/// Who is to decide about a pair, and until when. A member that is left out is taken away.
+pub(super) async fn assign(tracker: &Tracker, request: &Request) -> Result<Answer, Failure> {
+    let all = |fields: &Fields<'_, '_>| Some((pair(fields)?, fields.text("assigned", NAME_MAX), fields.date("due")));
+    let (records, assigned, due) = read(request, &["records", "assigned", "due"], all)?;
+    let [one, other] = &records;
+    let assigned = assigned.as_deref();
+    let review = tracker.registry.assign(&tracker.engine, &request.session, [one, other], assigned, due).await?;
+    Ok(json(StatusCode::OK, &review))
+}
+
 pub(super) async fn reviews(tracker: &Tracker, request: &Request) -> Result<Answer, Failure> {
-    let params = Params::new(&request.pairs, &["after", "limit"])?;
-    let (after, limit) = (params.get("after").unwrap_or_default(), params.count("limit", 50, LIMIT_MAX)?);
-    let reviews = tracker.registry.reviews(&tracker.engine, &request.session, after, limit).await?;
+    let params = Params::new(&request.pairs, &["after", "limit", "assigned", "due_by"])?;
+    let query = ReviewsQuery {
+        after: params.get("after").unwrap_or_default(),
+        limit: params.count("limit", 50, LIMIT_MAX)?,
+        assigned: params.get("assigned"),
+        due_by: params.date("due_by")?,
+    };
+    let reviews = tracker.registry.reviews(&tracker.engine, &request.session, &query).await?;
     Ok(json(StatusCode::OK, &reviews))
 }

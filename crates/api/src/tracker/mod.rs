@@ -93,6 +93,7 @@ pub(crate) async fn run(tracker: &Tracker, request: Request, ask: Ask, prefix: &
         Ask::Status(id) => patients::status(tracker, &request, &id).await,
         Ask::Merge(id) => decisions::merge(tracker, &request, &id).await,
         Ask::Unmerge(id) => decisions::unmerge(tracker, &request, &id).await,
+        Ask::Assign => decisions::assign(tracker, &request).await,
         Ask::Reviews => decisions::reviews(tracker, &request).await,
         Ask::Apart => decisions::apart(tracker, &request).await,
         Ask::Dismiss => decisions::dismiss(tracker, &request).await,

@@ -43,7 +43,12 @@ fn query(path: &str) -> &'static [(&'static str, &'static str, &'static str)] {
             ("denominator", "As in /stats", "known"),
             ("suppress", "Hide counts below 11", "true"),
         ],
-        "/reviews" => &[("after", "`next` of the page before", ""), ("limit", "1 to 200, 50 if absent", "50")],
+        "/reviews" => &[
+            ("after", "`next` of the page before", ""),
+            ("limit", "1 to 200, 50 if absent", "50"),
+            ("assigned", "only those of somebody; empty: of nobody", "ann"),
+            ("due_by", "only those to be decided by this day", "2026-12-24"),
+        ],
         "/providers" | "/clinics" | "/vaccine-products" | "/vaccines" => {
             &[("after", "`next` of the page before", ""), ("limit", "1 to 200, 50 if absent", "50")]
         }
@@ -58,6 +63,11 @@ fn phi() -> Value {
         "identifiers": [{ "system": "https://clinic.example.org/mrn", "value": "A-1001" }] })
 }
 
+fn review() -> Value {
+    json!({ "records": ["p1", "p2"], "kind": "duplicate", "bits": (Value::Number("9.2".into())),
+        "reasons": ["name: similar"], "at_us": 1_795_867_200_000_000_u64, "assigned": "ann", "due": "2026-12-24" })
+}
+
 fn programme() -> Value {
     json!({ "programme": "covid-19-primary", "status": "partial", "marks": [], "recorded_doses": 1, "valid_doses": 1,
         "first_on": "2026-11-28", "invalid": [] })
@@ -70,6 +80,7 @@ fn sent(method: &str, path: &str) -> Option<(&'static str, Value)> {
         ("post", "/patients/{id}/merge") => json!({ "from": ID, "why": "same insurance card" }),
         ("post", "/patients/{id}/unmerge") => json!({ "records": [ID], "why": "twins" }),
         ("post", "/reviews/apart") => json!({ "records": [ID, "p2"], "why": "father and son" }),
+        ("post", "/reviews/assign") => json!({ "records": [ID, "p2"], "assigned": "ann", "due": "2026-12-24" }),
         ("post", "/reviews/dismiss") => json!({ "records": [ID, "p2"] }),
         ("post", "/vaccines") => json!({ "vaccine": "208", "provider": "p1", "clinic": "north", "date": "2026-11-28",
             "lot": "EK5730", "expiry": "2027-03-31", "manufacturer": "PFR", "phi": phi() }),
@@ -126,10 +137,8 @@ fn answered(method: &str, path: &str) -> (&'static str, Value) {
             "groups": [], "suppressed": false }),
         ("get", "/programmes") => json!({ "programmes": [{ "id": "MMR", "title": "MMR, schedule 4.64",
             "calculator": "clinical", "version": "4.64" }] }),
-        ("get", "/reviews") => {
-            json!({ "total": 1, "items": [{ "records": ["p1", "p2"], "kind": "duplicate", "bits": (Value::Number("9.2".into())),
-            "reasons": ["name: similar"], "at_us": 1_795_867_200_000_000_u64 }] })
-        }
+        ("get", "/reviews") => json!({ "total": 1, "items": [(review())] }),
+        ("post", "/reviews/assign") => review(),
         _ => sent("put", path).map_or_else(|| json!({}), |(_, example)| example),
     };
     ("application/json", example)

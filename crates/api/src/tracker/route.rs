@@ -20,6 +20,7 @@ pub(crate) enum Ask {
     StatsStream,
     Reviews,
     Apart,
+    Assign,
     Dismiss,
     List(Kind),
     Make(Kind),
@@ -49,6 +50,7 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row { path: "/reviews", methods: &[("get", "Pairs of records that wait for a decision")] },
     Row { path: "/reviews/apart", methods: &[("post", "Say that two records are of two persons")] },
+    Row { path: "/reviews/assign", methods: &[("post", "Say who is to decide about a pair, and until when")] },
     Row { path: "/reviews/dismiss", methods: &[("post", "Take a pair out of the queue, changing nothing")] },
     Row { path: "/vaccines", methods: &[("get", "Vaccine products"), ("post", "Record a vaccination")] },
     Row { path: "/vaccines/import", methods: &[("post", "Record vaccinations from CSV or NDJSON, one a row")] },
@@ -89,7 +91,7 @@ impl Ask {
             Patients => "tracker-patients",
             CreatePatient => "tracker-create-patient",
             Patient(_) | Status(_) => "tracker-patient",
-            Merge(_) | Unmerge(_) | Reviews | Apart | Dismiss => "tracker-identity",
+            Merge(_) | Unmerge(_) | Reviews | Apart | Assign | Dismiss => "tracker-identity",
             Vaccinate => "tracker-vaccinate",
             Import => "tracker-import",
             Programmes | Stats | StatsStream => "tracker-stats",
@@ -101,8 +103,8 @@ impl Ask {
     pub(crate) fn writes(&self) -> bool {
         use Ask::*;
         match self {
-            CreatePatient | Merge(_) | Unmerge(_) | Vaccinate | Import | Apart | Dismiss | Make(_) | Put(..)
-            | Delete(..) => true,
+            CreatePatient | Merge(_) | Unmerge(_) | Vaccinate | Import | Apart | Assign | Dismiss | Make(_)
+            | Put(..) | Delete(..) => true,
             Patients | Patient(_) | Status(_) | Programmes | Stats | StatsStream | Reviews | List(_) | Get(..) => false,
         }
     }
@@ -132,6 +134,7 @@ pub(crate) fn route(method: &Method, path: &str) -> Result<Ask, NoRoute> {
         ["stats", "stream"] => only_get(StatsStream),
         ["reviews"] => only_get(Reviews),
         ["reviews", "apart"] => only_post(Apart),
+        ["reviews", "assign"] => only_post(Assign),
         ["reviews", "dismiss"] => only_post(Dismiss),
         ["vaccines"] => both(List(Kind::Product), Vaccinate),
         ["vaccines", "import"] => only_post(Import),

@@ -10,7 +10,7 @@ use crate::ring::Encodings;
 use crate::row::{Link, ORPHANS, PERSONS, PersonId, Record, Row};
 use crate::summary::cells;
 use crate::tenancy::{APART, REVIEWS, Tenancy, pair_key, record_bytes};
-use crate::{Registry, golden};
+use crate::{Registry, golden, queue};
 use engine::{Derived, Error, Feed, Ticket};
 use serde_json::json;
 use std::collections::{BTreeMap, HashMap};
@@ -168,7 +168,7 @@ impl<'a> Work<'a> {
         }
         self.decided(placed, to);
         for review in &placed.reviews {
-            self.review(&placed.id, review);
+            self.review(to, &placed.id, review).await?;
         }
         Ok(())
     }
@@ -293,17 +293,36 @@ impl<'a> Work<'a> {
         }
     }
 
-    pub(crate) fn review(&mut self, id: &str, review: &Review) {
+    /// Puts a pair into the queue. One that waits already keeps its place, who is to decide, and until when.
+    pub(crate) async fn review(&mut self, person: PersonId, id: &str, review: &Review) -> Result<(), Error> {
         let (one, other) = pair(id, &review.other);
-        if self.tenancy.live.read().is_apart(one, other) {
-            return;
+        let (is_apart, waits, weights) = {
+            let live = self.tenancy.live.read();
+            (live.is_apart(one, other), live.reviews.has(one, other), live.weights.version.clone())
+        };
+        if is_apart {
+            return Ok(());
         }
-        let row = json!({
-            "records": [one, other], "kind": review.kind, "bits": round(review.score.bits), "at_us": self.registry.now_us(),
-            "reasons": event::reasons(&review.score),
-        });
-        self.keep(REVIEWS, pair_key(one, other), Some(serde_json::to_vec(&row).expect("a row is plain data")));
-        self.reviews.push((one.to_owned(), other.to_owned(), true));
+        let key = pair_key(one, other);
+        let before = if waits { self.feed.state(REVIEWS, &key).await? } else { None };
+        let before = before.map(|bytes| queue::Review::parse(&bytes)).transpose()?;
+        let row = queue::Review {
+            records: [one.to_owned(), other.to_owned()],
+            kind: review.kind.to_owned(),
+            bits: round(review.score.bits),
+            reasons: event::reasons(&review.score),
+            at_us: before.as_ref().map_or_else(|| self.registry.now_us(), |before| before.at_us),
+            assigned: before.as_ref().and_then(|before| before.assigned.clone()),
+            due: before.as_ref().and_then(|before| before.due),
+        };
+        self.keep(REVIEWS, key, Some(row.to_bytes()));
+        if !waits {
+            let (by, score, more) = ("matching", Some(&review.score), json!({"kind": review.kind}));
+            let (records, weights) = (&[one, other], weights.as_str());
+            self.tell(&Decided { what: "review", person, records, by, score, weights, more });
+            self.reviews.push((one.to_owned(), other.to_owned(), true));
+        }
+        Ok(())
     }
 
     /// Keeps two records apart, or lets them be one person again.

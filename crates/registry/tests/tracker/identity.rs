@@ -3,6 +3,7 @@
 use crate::support::{ADA, BOB, Who, covid, patient, stand, ty};
 use engine::Precondition;
 use fhir::index::GOLDEN;
+use registry::{Date, ReviewsQuery};
 
 const ADA_MISSPELT: Who = Who { family: "Lovelok", phone: "(617) 555 0143", ..ADA };
 
@@ -195,7 +196,7 @@ async fn who_is_kept_apart_stays_apart() {
     stand.put("Patient", &other, &patient(Who { given: "Ada", ..ADA })).await;
     stand.put("Patient", &other, &patient(ADA)).await;
     assert_ne!(stand.person(&one), stand.person(&other), "though they are equal now");
-    assert_eq!(stand.registry.reviews(&stand.engine, &stand.session, "", 10).await.unwrap().total, 0);
+    assert_eq!(stand.reviews().await.total, 0);
     let third = stand.create("Patient", &patient(ADA)).await;
     assert!([stand.person(&one), stand.person(&other)].contains(&stand.person(&third)));
     stand.audit().await;
@@ -207,13 +208,56 @@ async fn twins_wait_for_a_decision() {
     let one = stand.create("Patient", &patient(ADA)).await;
     let twin = stand.create("Patient", &patient(Who { given: "Bertha", ..ADA })).await;
     assert_ne!(stand.person(&one), stand.person(&twin));
-    let reviews = stand.registry.reviews(&stand.engine, &stand.session, "", 10).await.unwrap();
+    let reviews = stand.reviews().await;
     assert_eq!(reviews.total, 1);
     assert!(reviews.items[0].reasons.iter().any(|reason| reason.contains("twins")), "{reviews:?}");
     stand.registry.keep_apart(&stand.engine, &stand.session, &one, &twin, "twins").await.unwrap();
-    assert_eq!(stand.registry.reviews(&stand.engine, &stand.session, "", 10).await.unwrap().total, 0);
+    assert_eq!(stand.reviews().await.total, 0);
     let again = stand.registry.keep_apart(&stand.engine, &stand.session, &one, "nobody", "").await;
     assert_eq!(again.unwrap_err().status, 404);
+}
+
+#[tokio::test]
+async fn a_pair_has_somebody_who_is_to_decide_until_a_day() {
+    let stand = stand().await;
+    let one = stand.create("Patient", &patient(ADA)).await;
+    let bertha = Who { given: "Bertha", ..ADA };
+    let twin = stand.create("Patient", &patient(bertha)).await;
+    stand.create("Patient", &patient(Who { given: "Clementine", ..ADA })).await;
+    assert_eq!(stand.reviews().await.total, 3);
+    let (registry, engine, session) = (&stand.registry, &stand.engine, &stand.session);
+    let due: Date = "2026-12-24".parse().unwrap();
+    // The pair is the same in either order.
+    let review = registry.assign(engine, session, [&twin, &one], Some("ann"), Some(due)).await.unwrap();
+    assert_eq!((review.assigned.as_deref(), review.due), (Some("ann"), Some(due)));
+    let asked = async |assigned, due_by: Option<&str>, limit| {
+        let due_by = due_by.map(|day| day.parse().unwrap());
+        let query = ReviewsQuery { assigned, due_by, limit, ..ReviewsQuery::default() };
+        registry.reviews(engine, session, &query).await.unwrap()
+    };
+    assert_eq!(asked(Some("ann"), None, 9).await.items, std::slice::from_ref(&review));
+    assert_eq!(asked(None, Some("2026-12-23"), 9).await.items, []);
+    assert_eq!(asked(None, Some("2026-12-24"), 9).await.items.len(), 1);
+    let first = asked(Some(""), None, 1).await;
+    let query = ReviewsQuery { after: first.next.as_deref().unwrap(), assigned: Some(""), limit: 1, due_by: None };
+    let second = registry.reviews(engine, session, &query).await.unwrap();
+    assert!(first.items[0].assigned.is_none() && second.items.len() == 1 && first.items != second.items);
+    assert_eq!((first.total, second.next), (3, None));
+    // The record is written again: the pair is looked at anew, and stays ann's.
+    stand.clock.advance_us(1_000_000);
+    stand.put("Patient", &twin, &patient(Who { phone: "212-555-0100", ..bertha })).await;
+    let mine = asked(Some("ann"), None, 9).await.items;
+    assert_eq!((mine[0].due, mine[0].at_us), (Some(due), review.at_us));
+    registry.assign(engine, session, [&one, &twin], None, None).await.unwrap();
+    assert_eq!(asked(Some("ann"), None, 9).await.items, []);
+    registry.dismiss(engine, session, &one, &twin).await.unwrap();
+    let gone = registry.assign(engine, session, [&one, &twin], Some("ann"), None).await.unwrap_err();
+    assert_eq!(gone.status, 404);
+    let gone = registry.assign(engine, session, [&one, "nobody"], Some("ann"), None).await.unwrap_err();
+    assert_eq!(gone.status, 404);
+    let events = stand.events("identity").await;
+    let count = |what: &str| events.iter().filter(|event| event.contains(&format!("\"type\":\"{what}\""))).count();
+    assert_eq!((count("review"), count("assign"), count("dismiss")), (3, 2, 1), "{events:#?}");
 }
 
 #[tokio::test]
@@ -223,7 +267,7 @@ async fn a_merge_leaves_no_pair_of_it_in_the_queue() {
     let twin = stand.create("Patient", &patient(Who { given: "Bertha", ..ADA })).await;
     let (into, from) = (stand.person(&one), stand.person(&twin));
     stand.registry.merge(&stand.engine, &stand.session, into, from, "a middle name").await.unwrap();
-    assert_eq!(stand.registry.reviews(&stand.engine, &stand.session, "", 10).await.unwrap().total, 0);
+    assert_eq!(stand.reviews().await.total, 0);
     stand.put("Patient", &twin, &patient(Who { given: "Bertha", phone: "212-555-0100", ..ADA })).await;
     assert_eq!(stand.person(&one), stand.person(&twin), "what somebody linked is not questioned");
 }
@@ -240,7 +284,7 @@ async fn a_record_that_comes_to_match_joins_and_its_old_person_is_found() {
     assert_eq!(whole.id, stand.person(&one));
     stand.put("Patient", &other, &patient(BOB)).await;
     assert_eq!(stand.person(&one), stand.person(&other), "matching never parts what is linked");
-    let reviews = stand.registry.reviews(&stand.engine, &stand.session, "", 10).await.unwrap();
+    let reviews = stand.reviews().await;
     assert_eq!(reviews.items.iter().map(|review| review.kind.as_str()).collect::<Vec<_>>(), ["drifted"]);
     stand.audit().await;
 }

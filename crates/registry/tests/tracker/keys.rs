@@ -40,7 +40,7 @@ impl Stand {
         Decided {
             persons: records.iter().map(|id| self.person(id)).collect(),
             matches,
-            reviews: self.registry.reviews(&self.engine, &self.session, "", 100).await.unwrap(),
+            reviews: self.reviews().await,
             doses: self.registry.table(&self.session, Kind::Dose).unwrap(),
         }
     }

@@ -159,6 +159,12 @@ impl Stand {
         [people.persons, people.not, people.partial, people.full].map(Option::unwrap)
     }
 
+    /// The whole queue.
+    pub(crate) async fn reviews(&self) -> registry::Reviews {
+        let query = registry::ReviewsQuery { limit: 1_000, ..registry::ReviewsQuery::default() };
+        self.registry.reviews(&self.engine, &self.session, &query).await.unwrap()
+    }
+
     /// Every counter is what a recount finds.
     pub(crate) async fn audit(&self) {
         let recount = self.registry.recount(&self.engine, &self.session, false).await.unwrap();

@@ -24,7 +24,7 @@ impl Stand {
 
     /// The pairs that wait, as `kind one other`.
     async fn waiting(&self) -> Vec<String> {
-        let reviews = self.registry.reviews(&self.engine, &self.session, "", 100).await.unwrap();
+        let reviews = self.reviews().await;
         let mut all: Vec<String> =
             reviews.items.iter().map(|item| format!("{} {}", item.kind, item.records.join(" "))).collect();
         all.sort();

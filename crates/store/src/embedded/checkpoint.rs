@@ -41,14 +41,14 @@ pub(super) fn run(shared: &Arc<Shared>) {
         if bytes >= WAL_BYTES_MAX && pauses == 0 && !shared.empty_wal() {
             pauses = PAUSES_AFTER_BUSY;
         }
-        let result = training::train_due(shared)
-            .and_then(|()| shared.fold_due())
-            .and_then(|()| shared.index().maintain(shared.now_us()));
-        let closing = shared.closing.load(Ordering::Acquire);
-        if let Err(error) = result
-            && !closing
-        {
-            tracing::warn!(store.tenant = shared.codec.tenant, error = %error, "background work failed");
+        // One that fails, on a damaged row, keeps none of the others from going on.
+        for result in [training::train_due(shared), shared.fold_due(), shared.index().maintain(shared.now_us())] {
+            let closing = shared.closing.load(Ordering::Acquire);
+            if let Err(error) = result
+                && !closing
+            {
+                tracing::warn!(store.tenant = shared.codec.tenant, error = %error, "background work failed");
+            }
         }
     }
 }

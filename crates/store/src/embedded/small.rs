@@ -63,13 +63,11 @@ impl Kinds {
         Packing::Level(LEVEL)
     }
 
-    /// Without bytes the kind does not compress.
-    fn trained(&self, kind: &str, dictionary: &[u8]) {
-        let frame = zstd::zstd_safe::get_dict_id_from_dict(dictionary);
-        let packing = match frame {
+    /// Without a dictionary the kind does not compress.
+    fn trained(&self, kind: &str, dictionary: Option<(NonZeroU32, Dictionary)>) {
+        let packing = match dictionary {
             None => PLAIN,
-            Some(frame) => {
-                let dictionary = Dictionary::new(0, dictionary);
+            Some((frame, dictionary)) => {
                 self.by_frame.write().insert(frame, dictionary);
                 Packing::Dictionary(dictionary)
             }
@@ -100,6 +98,12 @@ impl Codec {
     }
 }
 
+/// A dictionary with the number that frames name it by; `None` when the bytes are none.
+fn dictionary(bytes: &[u8]) -> Option<(NonZeroU32, Dictionary)> {
+    let frame = zstd::zstd_safe::get_dict_id_from_dict(bytes)?;
+    Some((frame, Dictionary::new(0, bytes)))
+}
+
 fn dictionary_place(kind: &str) -> String {
     format!("dictionary of {kind}")
 }
@@ -110,7 +114,7 @@ pub(super) fn load(connection: &Connection, codec: &Codec) -> Result<(), StoreEr
     let mut rows = select.query([])?;
     while let Some(row) = rows.next()? {
         let (kind, body): (String, Vec<u8>) = (row.get(0)?, row.get(1)?);
-        codec.kinds.trained(&kind, &codec.open(&dictionary_place(&kind), &body)?);
+        codec.kinds.trained(&kind, dictionary(&codec.open(&dictionary_place(&kind), &body)?));
     }
     Ok(())
 }
@@ -121,26 +125,25 @@ pub(super) fn train_due(shared: &Shared) -> Result<(), StoreError> {
     for kind in kinds.due() {
         let samples = samples(shared, &kind)?;
         // What is too uniform or has nothing in common cannot be trained from.
-        let mut bytes = zstd::dict::from_samples(&samples, DICTIONARY_BYTES_MAX).unwrap_or_default();
-        if !is_worth(&bytes, &samples)? {
-            bytes.clear();
-        }
-        let sealed = shared.codec.seal(&dictionary_place(&kind), &bytes)?;
+        let bytes = zstd::dict::from_samples(&samples, DICTIONARY_BYTES_MAX).unwrap_or_default();
+        let trained = match dictionary(&bytes) {
+            Some(trained) if is_worth(trained.1, &samples)? => Some(trained),
+            _ => None,
+        };
+        let kept = if trained.is_some() { bytes.as_slice() } else { &[] };
+        let sealed = shared.codec.seal(&dictionary_place(&kind), kept)?;
         let (row, at_us) = (kind.clone(), shared.now_us());
         shared.writing(move |connection| {
             connection.execute("INSERT INTO small_dicts VALUES (?1, ?2, ?3)", params![row, at_us, sealed])?;
             Ok(())
         })?;
-        kinds.trained(&kind, &bytes);
+        kinds.trained(&kind, trained);
     }
     Ok(())
 }
 
-fn is_worth(dictionary: &[u8], samples: &[Vec<u8>]) -> Result<bool, StoreError> {
-    if zstd::zstd_safe::get_dict_id_from_dict(dictionary).is_none() {
-        return Ok(false);
-    }
-    let packing = Packing::Dictionary(Dictionary::new(0, dictionary));
+fn is_worth(dictionary: Dictionary, samples: &[Vec<u8>]) -> Result<bool, StoreError> {
+    let packing = Packing::Dictionary(dictionary);
     let (mut plain, mut packed) = (0, 0);
     for sample in samples {
         plain += sample.len();

@@ -1,5 +1,6 @@
 //! The pages of the vaccine tracker: how many are vaccinated, who one person is and what is due, and which records may be one person.
 
+mod assign;
 mod chart;
 mod compare;
 mod dashboard;
@@ -81,6 +82,7 @@ pub fn router(engine: Engine, registry: Registry, stop: watch::Receiver<()>) -> 
         .route("/tracker/person/unmerge", post(unmerge::unmerge))
         .route("/tracker/review", get(review::show))
         .route("/tracker/review/decide", post(review::decide))
+        .route("/tracker/review/assign", post(assign::assign))
         .route("/ops/api/network", get(network::show))
         .method_not_allowed_fallback(refused::method)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))

@@ -1,5 +1,6 @@
 //! `/tracker/review`: pairs of records that may be one person, one pair at a time.
 
+use super::assign::assignment;
 use super::compare::{Side, compare};
 use super::refused::InPage;
 use super::{Shared, Tracker, link, page, person_link, say, value};
@@ -11,28 +12,48 @@ use axum::http::{HeaderMap, Uri};
 use axum::response::{IntoResponse, Redirect, Response};
 use engine::Session;
 use maud::{Markup, html};
-use registry::{PersonId, Review};
+use registry::{PersonId, Review, ReviewsQuery};
 
 /// Pairs that the arrows go through before the next ones are fetched.
 const STEP: usize = 20;
+/// The parameter for pairs that nobody in particular is to decide.
+const NOBODY: &str = "nobody";
 /// Doses of a record that are named.
 const DOSES_MAX: usize = 12;
 
 /// Where in the queue somebody is: the pair number `at` after the place `after`.
 #[derive(Clone, Debug, Default)]
-struct At {
+pub(super) struct At {
     after: String,
     at: usize,
+    /// Only pairs that somebody is to decide; empty for nobody.
+    of: Option<String>,
 }
 
 impl At {
-    fn read(after: Option<&str>, at: Option<&str>) -> Result<At, InPage> {
-        let at = at.map_or(Ok(0), str::parse).ok().filter(|at| *at < STEP);
+    /// From the parameters of a page or the fields of a form.
+    pub(super) fn read<'a>(given: impl Fn(&str) -> Option<&'a str>) -> Result<At, InPage> {
+        let at = given("at").map_or(Ok(0), str::parse).ok().filter(|at| *at < STEP);
         let at = at.ok_or_else(|| InPage::invalid(format!("at: a number below {STEP}")))?;
-        Ok(At { after: after.unwrap_or_default().to_owned(), at })
+        let of = if given(NOBODY).is_some() { Some("") } else { given("of") };
+        Ok(At { after: given("after").unwrap_or_default().to_owned(), at, of: of.map(str::to_owned) })
     }
 
-    fn link(&self, more: &[(&str, &str)]) -> String {
+    /// The parameter that says whose pairs are shown.
+    fn filter(&self) -> Option<(&str, &str)> {
+        self.of.as_deref().map(|of| if of.is_empty() { (NOBODY, "1") } else { ("of", of) })
+    }
+
+    /// The beginning of somebody's pairs.
+    pub(super) fn of(name: &str) -> At {
+        At { of: Some(name.to_owned()), ..At::default() }
+    }
+
+    fn start(&self) -> At {
+        At { of: self.of.clone(), ..At::default() }
+    }
+
+    pub(super) fn link(&self, more: &[(&str, &str)]) -> String {
         let at = self.at.to_string();
         let mut pairs = Vec::new();
         if !self.after.is_empty() {
@@ -41,6 +62,7 @@ impl At {
         if self.at > 0 {
             pairs.push(("at", at.as_str()));
         }
+        pairs.extend(self.filter());
         pairs.extend(more);
         link("/tracker/review", &pairs)
     }
@@ -51,32 +73,40 @@ pub(super) async fn show(
     Extension(session): Extension<Session>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, InPage> {
-    let pairs = origin::parameters(query.as_deref(), &["after", "at", "done", "person"])?;
-    let at = At::read(value(&pairs, "after"), value(&pairs, "at"))?;
-    let page = tracker.registry.reviews(&tracker.engine, &session, &at.after, STEP).await?;
+    let pairs = origin::parameters(query.as_deref(), &["after", "at", "of", NOBODY, "done", "person"])?;
+    let at = At::read(|name| value(&pairs, name))?;
+    let query = ReviewsQuery { after: &at.after, limit: STEP, assigned: at.of.as_deref(), due_by: None };
+    let page = tracker.registry.reviews(&tracker.engine, &session, &query).await?;
     let notice = notice(value(&pairs, "done"), value(&pairs, "person").and_then(PersonId::parse));
     let content = html! {
         h1 { "Are these the same person?" }
         (notice)
         p.lead { strong #waiting { (grouped(page.total as u64)) } @if page.total == 1 { " pair waits" } @else { " pairs wait" } " for a decision." }
+        @if let Some(name) = &at.of {
+            p #filter {
+                @if name.is_empty() { "Only pairs that nobody in particular is to decide are shown. " }
+                @else { "Only pairs that " (name) " is to decide are shown. " }
+                a href="/tracker/review" { "Show all" }
+            }
+        }
         @match page.items.get(at.at) {
             Some(review) => {
                 @let last = at.at + 1 >= page.items.len();
                 @let next = match (last, &page.next) {
                     (false, _) => Some(At { at: at.at + 1, ..at.clone() }),
-                    (true, Some(next)) => Some(At { after: next.clone(), at: 0 }),
+                    (true, Some(next)) => Some(At { after: next.clone(), ..at.start() }),
                     (true, None) => None,
                 };
                 @let back = match at.at {
                     0 if at.after.is_empty() => None,
-                    0 => Some(At::default()),
+                    0 => Some(at.start()),
                     n => Some(At { at: n - 1, ..at.clone() }),
                 };
                 (pair(&tracker, &session, review, &at, (back.as_ref(), next.as_ref())).await?)
             }
             None if page.total > 0 => {
                 p { "You have seen the pairs from here to the end of the queue." }
-                p { a href="/tracker/review" { "Begin again" } }
+                p { a href=(at.start().link(&[])) { "Begin again" } }
             }
             None => p { "Nothing is to be decided. Pairs come here when two records are alike, but not enough to link them without a person who looks." },
         }
@@ -89,6 +119,7 @@ fn notice(done: Option<&str>, person: Option<PersonId>) -> Markup {
         Some("merge") => "They are one person now.",
         Some("apart") => "They stay two people, and matching will not link them.",
         Some("part") => "They are two people now, and matching will not link them again.",
+        Some("assign") => "Who decides about this pair is noted.",
         Some("dismiss") => "The pair was taken off the list. Nothing else was changed.",
         _ => return html! {},
     };
@@ -116,6 +147,7 @@ async fn pair(
             (compare(&sides, now_us))
             (why(review, now_us))
             (decision(tracker, review, at, linked))
+            (assignment(tracker, review, at, tracker.registry.today()))
             p.pager {
                 @if let Some(back) = back { a #back href=(back.link(&[])) { "Back one pair" } " " }
                 @if let Some(next) = next { a #skip href=(next.link(&[])) { "Skip this pair" } }
@@ -144,11 +176,7 @@ fn why(review: &Review, now_us: i64) -> Markup {
 fn decision(tracker: &Tracker, review: &Review, at: &At, linked: bool) -> Markup {
     html! {
         form.decide method="post" action="/tracker/review/decide" {
-            (tracker.token_field())
-            input type="hidden" name="one" value=(review.records[0]);
-            input type="hidden" name="other" value=(review.records[1]);
-            input type="hidden" name="after" value=(at.after);
-            input type="hidden" name="at" value=(at.at);
+            (hidden(tracker, review, at))
             label for="why" { "Why (may be left empty; others will read it)" }
             input #why name="why" type="text" maxlength="500" autocomplete="off";
             div.buttons {
@@ -157,6 +185,18 @@ fn decision(tracker: &Tracker, review: &Review, at: &At, linked: bool) -> Markup
                 button.secondary #dismiss name="decision" value="dismiss" { "Take it off the list undecided" }
             }
         }
+    }
+}
+
+/// What a form about a pair sends besides its own fields.
+pub(super) fn hidden(tracker: &Tracker, review: &Review, at: &At) -> Markup {
+    html! {
+        (tracker.token_field())
+        input type="hidden" name="one" value=(review.records[0]);
+        input type="hidden" name="other" value=(review.records[1]);
+        input type="hidden" name="after" value=(at.after);
+        input type="hidden" name="at" value=(at.at);
+        @if let Some((name, value)) = at.filter() { input type="hidden" name=(name) value=(value); }
     }
 }
 
@@ -204,7 +244,7 @@ pub(super) async fn decide(
     let missing = || InPage::invalid("the form is not complete: load the page again");
     let field = |name: &str| form.get(name).ok_or_else(missing);
     let (one, other, why) = (field("one")?, field("other")?, form.get("why").unwrap_or_default().trim());
-    let at = At::read(form.get("after"), form.get("at"))?;
+    let at = At::read(|name| form.get(name))?;
     let (registry, engine) = (&tracker.registry, &tracker.engine);
     let gone = || InPage::not_found("one of the two records is not there any more: go on to the next pair");
     let first = registry.person_of(&session, one)?.ok_or_else(gone)?;

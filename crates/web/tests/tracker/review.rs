@@ -6,7 +6,7 @@ use crate::world::World;
 const BERTHA: Who = Who { given: "Bertha <b>", ..ADA };
 
 async fn waiting(world: &World) -> usize {
-    world.stand.registry.reviews(&world.stand.engine, &world.stand.session, "", 10).await.unwrap().total
+    world.stand.reviews().await.total
 }
 
 /// Two records that wait, and the page with them.
@@ -84,6 +84,45 @@ async fn a_pair_can_be_left_undecided_and_wrong_words_change_nothing() {
     decide(&world, &page, "dismiss").await.is(404).shows("does not wait");
     world.stand.delete("Patient", &other).await;
     decide(&world, &page, "same").await.is(404).shows("one of the two records is not there any more");
+}
+
+#[tokio::test]
+async fn somebody_is_named_who_decides_until_a_day() {
+    let (world, _, _, page) = twins().await;
+    page.shows("Nobody in particular is to decide").shows("Only pairs of nobody");
+    let (one, other) = (page.field("one"), page.field("other"));
+    let assign = async |assigned: &str, due: &str| {
+        let fields = [
+            ("one", one.as_str()),
+            ("other", &other),
+            ("assigned", assigned),
+            ("due", due),
+            ("after", ""),
+            ("at", "0"),
+        ];
+        world.submit(&page, "/tracker/review/assign", &fields).await
+    };
+    assign("ann <a>", "soon").await.is(400).shows("by which day: a day such as");
+    assign(&"a".repeat(101), "").await.is(400).shows("at most 100 characters");
+    let done = assign("ann <a>", "2020-02-03").await.is(303);
+    let next = world.get(done.header("location")).await.is(200);
+    next.shows("Who decides about this pair is noted")
+        .shows("ann &lt;a&gt; is to decide by 3 Feb 2020")
+        .shows("That day has passed");
+    world
+        .get("/tracker/review?of=ann+%3Ca%3E")
+        .await
+        .is(200)
+        .shows("Only pairs that ann &lt;a&gt; is to decide")
+        .shows("Adelaide");
+    world
+        .get("/tracker/review?nobody=1")
+        .await
+        .is(200)
+        .shows("nobody in particular is to decide are shown")
+        .hides("Adelaide");
+    assign("", "").await.is(303);
+    world.get("/tracker/review?nobody=1").await.is(200).shows("Adelaide").shows("Only pairs of nobody");
 }
 
 #[tokio::test]

@@ -58,6 +58,19 @@ async fn the_queue_is_worked_off() {
     assert_eq!(text(&queue, &["total"]), "1", "{queue}");
     let pair = queue.list("items")[0].get("records").unwrap().clone();
     assert!(!queue.list("items")[0].list("reasons").is_empty());
+    let assign = json!({ "records": pair.clone(), "assigned": "ann", "due": "2026-12-24" });
+    let assigned = post(&world, "/reviews/assign", &assign).await.is(200).json();
+    assert_eq!((text(&assigned, &["assigned"]), text(&assigned, &["due"])), ("ann".into(), "2026-12-24".into()));
+    for (query, count) in [("assigned=ann", 1), ("assigned=", 0), ("due_by=2026-12-23", 0), ("due_by=2026-12-24", 1)] {
+        let found = world.get(&format!("/reviews?{query}")).await.is(200).json();
+        assert_eq!(found.list("items").len(), count, "{query}");
+    }
+    world.get("/reviews?due_by=soon").await.is(400);
+    let late = json!({ "records": pair.clone(), "due": "soon" });
+    assert!(post(&world, "/reviews/assign", &late).await.is(422).text().contains("due"));
+    post(&world, "/reviews/assign", &json!({ "records": ["a", "b"], "assigned": "ann" })).await.is(404);
+    let nobody = post(&world, "/reviews/assign", &json!({ "records": pair.clone() })).await.is(200).json();
+    assert!(nobody.get("assigned").is_none() && nobody.get("due").is_none(), "{nobody}");
     post(&world, "/reviews/apart", &json!({ "records": pair, "why": "twins" })).await.is(204);
     assert_eq!(text(&world.get("/reviews").await.is(200).json(), &["total"]), "0");
 }
