@@ -152,7 +152,7 @@ async function aPersonIsFoundAndParted(width, javaScriptEnabled) {
   await close();
 }
 
-const shownPair = (page) => page.locator('input[name="other"]').inputValue();
+const shownPair = (page) => page.locator('input[name="other"]').first().inputValue();
 const waiting = async (page) => Number(await page.locator("#waiting").innerText());
 
 async function pairsAreDecidedByKeyboard() {
@@ -185,7 +185,16 @@ async function pairsAreDecidedByKeyboard() {
   await press("m");
   equal("review: m links", "They are one person now.", (await page.locator(".notice").innerText()).slice(0, 24));
   equal("review: two are left", 2, await waiting(page));
-  await isAccessible(page, "review after a decision");
+  const change = page.getByText("Change who decides");
+  await change.click();
+  await page.getByLabel("Who is to decide (empty: nobody in particular)").fill("ann");
+  await page.getByLabel("By which day (may be left empty)").fill("2020-02-03");
+  await page.getByRole("button", { name: "Save who decides" }).click();
+  await page.getByText("Who decides about this pair is noted.").waitFor();
+  equal("review: who decides until when is said", true, (await page.locator("#assignment").innerText()).startsWith("ann is to decide by 3 Feb 2020. That day has passed."));
+  await change.click();
+  await isAccessible(page, "review with somebody who is to decide");
+  await page.screenshot({ path: "tracker-review-assigned-1280.png", fullPage: true });
   await press("n");
   equal("review: n keeps apart", true, (await page.locator(".notice").innerText()).startsWith("They stay two people"));
   equal("nothing went wrong in review", [], wrong);
