@@ -35,6 +35,14 @@ fn status(server: &Server) -> Value {
     all["syncs"][0].clone()
 }
 
+/// Asks for a sweep and waits until one has ended that began after this.
+fn sweep(server: &Server) {
+    let last = || status(server)["last_sweep"]["started_us"].as_i64().unwrap_or(0);
+    let before = last();
+    post(server, "/sync/run", &json!({ "course": "sweep" }));
+    until("a sweep ends", || last() > before);
+}
+
 #[test]
 fn both_sides_are_kept_in_step() {
     let enrolled = Enrolled::new("per_second = 200\nquiesce_s = 1", SYNC);
@@ -183,21 +191,14 @@ fn records_that_were_made_there_are_changed_and_removed_from_here() {
     pulse["valueQuantity"]["value"] = json!(80);
     put(&server, &pulse);
     until("the staff is asked to change the form", || sim.counts().get("message") == Some(&1));
+    // OpenEMR shows less than it was sent: removed before weir has seen that, the record counts as changed there, and a Task asks.
+    sweep(&server);
     let gone =
         server.client().send("DELETE", &format!("/Condition/{}", condition["id"].as_str().unwrap()), "").unwrap();
     assert_eq!(gone.status, 204);
 
-    std::thread::sleep(Duration::from_secs(8));
-    eprintln!(
-        "{:#?} {} {}",
-        search(&server, "/Task"),
-        get(&server, "/ops/api/destinations/default/openemr/intents"),
-        there("Condition").len()
-    );
     until("the problem is removed there", || there("Condition").is_empty());
-    let before = status(&server)["last_sweep"]["started_us"].as_i64().unwrap();
-    post(&server, "/sync/run", &json!({ "course": "sweep" }));
-    until("a sweep ends", || status(&server)["last_sweep"]["started_us"].as_i64().unwrap() > before);
+    sweep(&server);
     for (ty, count) in
         [("Patient", 1), ("Appointment", 1), ("MedicationRequest", 1), ("Observation", 1), ("Condition", 0)]
     {
@@ -251,12 +252,8 @@ fn what_was_written_by_us_never_comes_back_as_another() {
     };
     until("all is delivered", || depth() == 0);
     sim.set_faults(Faults::default());
-    let sweeps = || status(&server)["last_sweep"]["started_us"].as_i64().unwrap();
-    for _ in 0..2 {
-        let before = sweeps();
-        post(&server, "/sync/run", &json!({ "course": "sweep" }));
-        until("a sweep ends", || sweeps() > before);
-    }
+    sweep(&server);
+    sweep(&server);
     for ty in ["Patient", "Encounter", "Appointment", "Condition", "Observation"] {
         let here = server.client().get(&format!("/{ty}?_summary=count")).json()["total"].clone();
         assert_eq!(here, json!(COUNT), "{ty} here");
