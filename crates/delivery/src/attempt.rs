@@ -109,15 +109,18 @@ impl<B: Book> Shared<B> {
         let calls = Calls::new(self.gate.clone(), call);
         let (outcome, sign, freeze) = if is_probe {
             let found = self.destination.probe(&sending.item, &calls).await;
-            (self.after_probe(&mut intent, found), Sign::Healthy, None)
+            let (sign, freeze) = match &found {
+                Found::Unknown(problem) => Sign::of_question(problem, None),
+                Found::Yes(_) | Found::No => (Sign::Healthy, None),
+            };
+            (self.after_probe(&mut intent, found), sign, freeze)
         } else {
             let outcome = self.destination.deliver(&sending.item, &calls).await;
             let (sign, freeze) = signs(&outcome);
             (outcome, sign, freeze)
         };
-        let slowest_us = calls.slowest_us();
+        calls.ended(sign, freeze);
         drop(calls);
-        self.gate.answered(slowest_us, sign, freeze);
         let after = self.settle(intent, &sending, outcome).await?;
         Ok((after, sign))
     }
@@ -271,13 +274,7 @@ fn task(identifier: &str, focus: &str, text: &str) -> Value {
 fn signs(outcome: &Outcome) -> (Sign, Option<Duration>) {
     match outcome {
         Outcome::Done(_) | Outcome::Refused(_) | Outcome::Gone(_) => (Sign::Healthy, None),
-        Outcome::Retry { problem, .. } if problem.status == 401 => (Sign::Unauthorised, None),
-        Outcome::Retry { problem, .. } if problem.status == 409 => (Sign::Healthy, None),
-        // Not there in time for its probe: ours, not the destination's.
-        Outcome::Retry { problem, after } => match problem.status {
-            429 | 503 => (Sign::Strained, *after),
-            _ => (Sign::Strained, None),
-        },
+        Outcome::Retry { problem, after } => Sign::of(problem, *after),
         Outcome::Unknown(_) => (Sign::Strained, None),
     }
 }

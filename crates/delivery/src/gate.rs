@@ -1,10 +1,9 @@
 //! The one way to a destination: every call waits here for rate, window, health and the operator.
 
-use crate::intent::Intent;
+use crate::intent::{Intent, Problem};
 use crate::limit::{Limiter, Ready};
 use crate::pace::{Breaker, Pace, Sign};
 use crate::window::{Opening, Windows};
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use store::{Clock, StateChange};
@@ -133,15 +132,16 @@ impl Gate {
 
     /// Whether a call may be made now.
     pub(crate) fn look(&self) -> Result<(), Wait> {
-        self.may(&mut self.inside())
+        self.may(&mut self.inside(), None)
     }
 
-    fn may(&self, inside: &mut Inside) -> Result<(), Wait> {
+    /// `canary`: the attempt's first call, should it be the one that tries whether the destination is back.
+    fn may(&self, inside: &mut Inside, canary: Option<u64>) -> Result<(), Wait> {
         if inside.paused {
             return Err(Wait::Change);
         }
         let now = self.steady.now_us();
-        let healthy = inside.pace.ready_us(now).ok_or(Wait::Change)?;
+        let healthy = inside.pace.ready_us(now, canary).ok_or(Wait::Change)?;
         let at = match inside.limiter.ready(inside.pace.factor()) {
             Ready::At(at) => at.max(healthy),
             Ready::AfterOthers => return Err(Wait::Change),
@@ -170,22 +170,26 @@ impl Gate {
 
     /// Takes a call if one may be made now. It must be written down ([`Call::rows`]) before [`Call::start`].
     pub(crate) fn take(self: &Arc<Gate>) -> Result<Call, Wait> {
+        self.take_as(None)
+    }
+
+    fn take_as(self: &Arc<Gate>, canary: Option<u64>) -> Result<Call, Wait> {
         let mut inside = self.inside();
-        self.may(&mut inside)?;
+        self.may(&mut inside, canary)?;
         let now = self.steady.now_us();
         let forgotten = inside.limiter.oldest_needed();
         let no = inside.limiter.take(now);
-        inside.pace.sent();
+        let is_canary = inside.pace.sent(no);
         let forget = forgotten..inside.limiter.oldest_needed();
         drop(inside);
-        Ok(Call { gate: self.clone(), no, at_us: now, forget, started_us: None, slowest_us: Arc::default() })
+        Ok(Call { gate: self.clone(), no, at_us: now, forget, started_us: None, is_canary, attempt: Arc::default() })
     }
 
     /// Waits until a call may be made, writes it down, and starts it.
-    async fn next(self: &Arc<Gate>) -> Option<Call> {
+    async fn next(self: &Arc<Gate>, canary: Option<u64>) -> Option<Call> {
         loop {
             let changed = self.changed.notified();
-            match self.take() {
+            match self.take_as(canary) {
                 Ok(mut call) => {
                     let (done, written) = oneshot::channel();
                     self.writer.send((call.rows(), done)).await.ok()?;
@@ -206,7 +210,7 @@ impl Gate {
     }
 
     /// The end of an attempt, for pacing.
-    pub(crate) fn answered(&self, latency_us: i64, sign: Sign, freeze: Option<Duration>) {
+    fn answered(&self, latency_us: i64, sign: Sign, freeze: Option<Duration>) {
         let now = self.steady.now_us();
         let mut inside = self.inside();
         inside.pace.answered(now, latency_us, sign);
@@ -227,8 +231,21 @@ pub struct Call {
     /// Calls that no limit looks at any more.
     forget: std::ops::Range<u64>,
     started_us: Option<i64>,
-    /// Of the calls of its attempt.
-    slowest_us: Arc<AtomicI64>,
+    is_canary: bool,
+    attempt: Arc<Mutex<Attempt>>,
+}
+
+/// What the calls of one attempt have in common, until its end is told.
+#[derive(Debug, Default)]
+struct Attempt {
+    /// How long the slowest of the calls that are over took. The waits between them are ours, and no sign of the destination's health.
+    slowest_us: Option<i64>,
+    /// The call with which it became the canary.
+    canary: Option<u64>,
+}
+
+fn locked(attempt: &Mutex<Attempt>) -> MutexGuard<'_, Attempt> {
+    attempt.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Call {
@@ -254,7 +271,8 @@ impl Drop for Call {
     fn drop(&mut self) {
         let now = self.gate.steady.now_us();
         if let Some(started_us) = self.started_us {
-            self.slowest_us.fetch_max(now - started_us, Ordering::Relaxed);
+            let mut attempt = locked(&self.attempt);
+            attempt.slowest_us = attempt.slowest_us.max(Some(now - started_us));
         }
         self.gate.inside().limiter.settled(self.no, now);
         self.gate.tell();
@@ -266,35 +284,63 @@ impl Drop for Call {
 pub struct Calls {
     gate: Arc<Gate>,
     first: Mutex<Option<Call>>,
-    slowest_us: Arc<AtomicI64>,
+    attempt: Arc<Mutex<Attempt>>,
 }
 
 impl Calls {
     pub(crate) fn new(gate: Arc<Gate>, first: Call) -> Calls {
-        let slowest_us = first.slowest_us.clone();
-        Calls { gate, first: Mutex::new(Some(first)), slowest_us }
-    }
-
-    /// How long the slowest of the calls that are over took. The waits between them are ours, and no sign of the destination's health.
-    pub(crate) fn slowest_us(&self) -> i64 {
-        self.slowest_us.load(Ordering::Relaxed)
+        let attempt = first.attempt.clone();
+        locked(&attempt).canary = first.is_canary.then_some(first.no);
+        Calls { gate, first: Mutex::new(Some(first)), attempt }
     }
 
     /// Calls of which none is taken yet.
     pub(crate) fn waiting(gate: Arc<Gate>) -> Calls {
-        Calls { gate, first: Mutex::new(None), slowest_us: Arc::default() }
+        Calls { gate, first: Mutex::new(None), attempt: Arc::default() }
+    }
+
+    fn first(&self) -> Option<Call> {
+        self.first.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Waits until the next request may be made. Hold the answer until its response is read. `None`: the dispatcher ends.
     pub async fn next(&self) -> Option<Call> {
-        let first = self.first.lock().unwrap_or_else(PoisonError::into_inner).take();
-        match first {
-            Some(call) => Some(call),
-            None => {
-                let mut call = self.gate.next().await?;
-                call.slowest_us = self.slowest_us.clone();
-                Some(call)
-            }
+        if let Some(first) = self.first() {
+            return Some(first);
+        }
+        let canary = locked(&self.attempt).canary;
+        let mut call = self.gate.next(canary).await?;
+        if call.is_canary {
+            locked(&self.attempt).canary = Some(call.no);
+        }
+        call.attempt = self.attempt.clone();
+        Some(call)
+    }
+
+    /// The calls since the last end were an attempt of their own, which ended like this: its health is the destination's.
+    pub(crate) fn ended(&self, sign: Sign, freeze: Option<Duration>) {
+        drop(self.first());
+        let Attempt { slowest_us, .. } = std::mem::take(&mut *locked(&self.attempt));
+        self.gate.answered(slowest_us.unwrap_or_default(), sign, freeze);
+    }
+
+    /// What the calls since the last end were made for has succeeded, or failed with a problem and the `Retry-After` beside it.
+    /// Whoever reads from a destination tells it here: the rate follows, and comes back, even when nothing is delivered.
+    pub fn heard(&self, failed: Option<(&Problem, Option<Duration>)>) {
+        if locked(&self.attempt).slowest_us.is_none() {
+            return;
+        }
+        let (sign, freeze) = failed.map_or((Sign::Healthy, None), |(problem, asked)| Sign::of_question(problem, asked));
+        self.ended(sign, freeze);
+    }
+}
+
+impl Drop for Calls {
+    fn drop(&mut self) {
+        drop(self.first());
+        if let Some(canary) = locked(&self.attempt).canary.take() {
+            self.gate.inside().pace.gave_up(canary);
+            self.gate.tell();
         }
     }
 }
@@ -305,11 +351,11 @@ mod tests {
     use crate::limit::Limit;
     use store::ManualClock;
 
-    /// An attempt of several calls waits for its turns, longer the slower the pace is: taken for slowness of the destination, that
-    /// would slow it down further, for ever.
-    #[tokio::test(start_paused = true)]
-    async fn waiting_for_a_turn_is_no_latency() {
-        let clock = Arc::new(ManualClock::new(1_767_225_600_000_000));
+    const START_US: i64 = 1_767_225_600_000_000;
+
+    /// A gate of which every write is on disk at once.
+    fn gate(limit: Limit) -> Arc<Gate> {
+        let clock = Arc::new(ManualClock::new(START_US));
         let steady = Steady::new(&*clock);
         let (writer, mut to_write) = mpsc::channel::<WriteDown>(16);
         tokio::spawn(async move {
@@ -317,8 +363,15 @@ mod tests {
                 done.send(()).unwrap();
             }
         });
-        let limiter = Limiter::new(vec![Limit { count: 1, window_us: 10_000_000 }], 0);
-        let gate = Arc::new(Gate::new(limiter, Windows::default(), false, clock, steady, "sent".into(), writer));
+        let limiter = Limiter::new(vec![limit], 0);
+        Arc::new(Gate::new(limiter, Windows::default(), false, clock, steady, "sent".into(), writer))
+    }
+
+    /// An attempt of several calls waits for its turns, longer the slower the pace is: taken for slowness of the destination, that
+    /// would slow it down further, for ever.
+    #[tokio::test(start_paused = true)]
+    async fn waiting_for_a_turn_is_no_latency() {
+        let gate = gate(Limit { count: 1, window_us: 10_000_000 });
         let mut first = gate.take().unwrap();
         first.start();
         let (begun, calls) = (Instant::now(), Calls::new(gate, first));
@@ -328,6 +381,72 @@ mod tests {
             drop(call);
         }
         assert!(begun.elapsed() >= Duration::from_secs(10));
-        assert_eq!(calls.slowest_us(), 70_000);
+        assert_eq!(locked(&calls.attempt).slowest_us, Some(70_000));
+    }
+
+    /// Fails until the breaker opens.
+    fn open(gate: &Arc<Gate>) {
+        while gate.pace().1 == Breaker::Closed {
+            gate.answered(1_000, Sign::Strained, None);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_attempt_that_tries_a_broken_destination_may_need_several_calls() {
+        let gate = gate(Limit { count: 100, window_us: 1_000_000 });
+        open(&gate);
+        tokio::time::sleep(Duration::from_secs(6)).await;
+        let mut first = gate.take().unwrap();
+        first.start();
+        assert_eq!(gate.look(), Err(Wait::Change), "nobody else");
+        let calls = Calls::new(gate.clone(), first);
+        for _ in 0..3 {
+            let call = tokio::time::timeout(Duration::from_secs(60), calls.next()).await;
+            drop(call.expect("the same attempt goes on").unwrap());
+            assert_eq!(gate.look(), Err(Wait::Change), "nobody else");
+        }
+        calls.ended(Sign::Healthy, None);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!((gate.look(), gate.pace().1), (Ok(()), Breaker::Closed));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_tries_a_broken_destination_too_and_tells_how_it_went() {
+        let gate = gate(Limit { count: 100, window_us: 1_000_000 });
+        open(&gate);
+        let read = async || {
+            let calls = Calls::waiting(gate.clone());
+            drop(tokio::time::timeout(Duration::from_secs(400), calls.next()).await.expect("its turn comes").unwrap());
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            calls
+        };
+        drop(read().await);
+        assert_eq!((gate.look(), gate.pace().1), (Ok(()), Breaker::HalfOpen), "who says nothing leaves it to the next");
+        read().await.heard(Some((&Problem::new(503, "down"), Some(Duration::from_secs(60)))));
+        assert!(matches!(gate.pace().1, Breaker::Open { .. }));
+        let failed = Instant::now();
+        read().await.heard(None);
+        assert!(failed.elapsed() >= Duration::from_secs(60), "as it was asked for");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!((gate.look(), gate.pace().1), (Ok(()), Breaker::Closed));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_rate_comes_back_when_there_is_nothing_but_reading() {
+        let gate = gate(Limit { count: 100, window_us: 1_000_000 });
+        for n in 0..40 {
+            gate.answered(1_000, if n % 2 == 0 { Sign::Strained } else { Sign::Healthy }, None);
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        let slow = gate.pace().0;
+        for _ in 0..200 {
+            let calls = Calls::waiting(gate.clone());
+            drop(calls.next().await.unwrap());
+            calls.heard(None);
+            // Without a call nothing was seen.
+            calls.heard(Some((&Problem::new(503, "down"), None)));
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        assert!(slow < 0.5 && gate.pace().0 == 1.0, "{slow}, then {}", gate.pace().0);
     }
 }

@@ -1,8 +1,10 @@
 //! Slowing down before the destination falls over: the rate follows its answers, and a breaker keeps away while it is down.
 
+use crate::intent::Problem;
 use std::collections::VecDeque;
+use std::time::Duration;
 
-/// How a call ended, for pacing.
+/// How an attempt ended, for pacing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sign {
     /// It answered, whatever it said about the content.
@@ -11,6 +13,28 @@ pub(crate) enum Sign {
     Strained,
     /// 401: our credentials, not its health.
     Unauthorised,
+}
+
+impl Sign {
+    /// What a problem that passes is a sign of; `asked` is the `Retry-After` that came with it, kept where it means everybody.
+    pub(crate) fn of(problem: &Problem, asked: Option<Duration>) -> (Sign, Option<Duration>) {
+        match problem.status {
+            401 => (Sign::Unauthorised, None),
+            // Not there in time for its probe, or not to be noted by us: ours, not the destination's.
+            409 => (Sign::Healthy, None),
+            429 | 503 => (Sign::Strained, asked),
+            _ => (Sign::Strained, None),
+        }
+    }
+
+    /// The same for a question. That it may not be asked, or that nothing is there, is an answer.
+    pub(crate) fn of_question(problem: &Problem, asked: Option<Duration>) -> (Sign, Option<Duration>) {
+        match problem.status {
+            401 | 408 | 425 | 429 => Sign::of(problem, asked),
+            400..500 => (Sign::Healthy, None),
+            _ => Sign::of(problem, asked),
+        }
+    }
 }
 
 /// Calls that are looked back at for slowing down.
@@ -40,7 +64,7 @@ pub(crate) enum Breaker {
     Open {
         until_us: i64,
     },
-    /// One call may try.
+    /// One attempt may try.
     HalfOpen,
 }
 
@@ -55,8 +79,8 @@ pub(crate) struct Pace {
     frozen_until_us: i64,
     breaker: Breaker,
     open_for_us: i64,
-    /// A call that was let through while half open has not come back.
-    canary: bool,
+    /// The first call of the attempt that was let through while half open and has not ended.
+    canary: Option<u64>,
 }
 
 impl Default for Pace {
@@ -70,7 +94,7 @@ impl Default for Pace {
             frozen_until_us: i64::MIN,
             breaker: Breaker::Closed,
             open_for_us: OPEN_FIRST_US,
-            canary: false,
+            canary: None,
         }
     }
 }
@@ -85,21 +109,33 @@ impl Pace {
         self.breaker
     }
 
-    /// The earliest time of the next call as far as health goes; `None` while a canary is out.
-    pub(crate) fn ready_us(&mut self, now_us: i64) -> Option<i64> {
+    /// The earliest time of the next call as far as health goes; `None` while the canary is another than `own`.
+    pub(crate) fn ready_us(&mut self, now_us: i64, own: Option<u64>) -> Option<i64> {
         match self.breaker {
             Breaker::Open { until_us } if now_us < until_us => Some(until_us.max(self.frozen_until_us)),
             Breaker::Open { .. } => {
                 self.breaker = Breaker::HalfOpen;
                 Some(self.frozen_until_us)
             }
-            Breaker::HalfOpen if self.canary => None,
+            Breaker::HalfOpen if self.canary.is_some() && self.canary != own => None,
             _ => Some(self.frozen_until_us),
         }
     }
 
-    pub(crate) fn sent(&mut self) {
-        self.canary = self.breaker == Breaker::HalfOpen;
+    /// Call `no` is made. `true`: its attempt is the canary from now on.
+    pub(crate) fn sent(&mut self, no: u64) -> bool {
+        let is_first = self.breaker == Breaker::HalfOpen && self.canary.is_none();
+        if is_first {
+            self.canary = Some(no);
+        }
+        is_first
+    }
+
+    /// The canary has ended without a sign: another may try.
+    pub(crate) fn gave_up(&mut self, no: u64) {
+        if self.canary == Some(no) {
+            self.canary = None;
+        }
     }
 
     /// `Retry-After`.
@@ -110,7 +146,7 @@ impl Pace {
     pub(crate) fn answered(&mut self, now_us: i64, latency_us: i64, sign: Sign) {
         self.recover(now_us);
         if self.breaker == Breaker::HalfOpen {
-            self.canary = false;
+            self.canary = None;
             match sign {
                 Sign::Healthy => {
                     self.breaker = Breaker::Closed;
@@ -197,15 +233,20 @@ mod tests {
             pace.answered(turn, 1, Sign::Strained);
         }
         let Breaker::Open { until_us } = pace.breaker() else { panic!("{pace:?}") };
-        assert_eq!(pace.ready_us(until_us - 1), Some(until_us));
-        assert!(pace.ready_us(until_us).is_some_and(|at| at <= until_us));
-        pace.sent();
-        assert_eq!(pace.ready_us(until_us), None, "one call at a time");
+        assert_eq!(pace.ready_us(until_us - 1, None), Some(until_us));
+        assert!(pace.ready_us(until_us, None).is_some_and(|at| at <= until_us));
+        assert!(pace.sent(7));
+        assert_eq!(pace.ready_us(until_us, None), None, "one attempt at a time");
+        assert!(pace.ready_us(until_us, Some(7)).is_some() && !pace.sent(8), "which may need several calls");
         pace.answered(until_us + 1, 1, Sign::Strained);
         let Breaker::Open { until_us: second } = pace.breaker() else { panic!("{pace:?}") };
         assert_eq!(second, until_us + 1 + 2 * OPEN_FIRST_US, "longer each time");
-        pace.ready_us(second);
-        pace.sent();
+        pace.ready_us(second, None);
+        assert!(pace.sent(9));
+        pace.gave_up(7);
+        assert_eq!(pace.ready_us(second, None), None, "an earlier one has no say");
+        pace.gave_up(9);
+        assert!(pace.ready_us(second, None).is_some() && pace.sent(10), "the next one tries");
         pace.answered(second, 1, Sign::Healthy);
         assert_eq!(pace.breaker(), Breaker::Closed);
     }
@@ -225,6 +266,6 @@ mod tests {
         }
         assert_eq!(pace.factor(), 1.0);
         pace.freeze(400 * SECOND);
-        assert_eq!(pace.ready_us(300 * SECOND), Some(400 * SECOND));
+        assert_eq!(pace.ready_us(300 * SECOND, None), Some(400 * SECOND));
     }
 }

@@ -1,6 +1,6 @@
 //! Who says when the next request to an EMR may be made.
 
-use delivery::{Async, Calls};
+use delivery::{Async, Calls, Problem};
 use std::any::Any;
 use std::time::Duration;
 use tokio::sync::Mutex;
@@ -26,11 +26,19 @@ impl std::fmt::Debug for Turn {
 pub trait Turns: Send + Sync + std::fmt::Debug {
     /// Waits until the next request may be made. `None`: no more requests.
     fn next(&self) -> Async<'_, Option<Turn>>;
+
+    /// What the turns since the last time were taken for has succeeded, or failed with a problem and its `Retry-After`. For whoever
+    /// reads: how an attempt to deliver has ended is known otherwise.
+    fn heard(&self, _failed: Option<(&Problem, Option<Duration>)>) {}
 }
 
 impl Turns for Calls {
     fn next(&self) -> Async<'_, Option<Turn>> {
         Box::pin(async { Calls::next(self).await.map(Turn::holding) })
+    }
+
+    fn heard(&self, failed: Option<(&Problem, Option<Duration>)>) {
+        Calls::heard(self, failed);
     }
 }
 

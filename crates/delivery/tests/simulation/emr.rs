@@ -23,6 +23,8 @@ pub(crate) struct Entry {
 pub(crate) struct Emr {
     inner: Mutex<Inner>,
     pub faults: bool,
+    /// One in four deliveries needs a call before its own.
+    pub sessions: bool,
 }
 
 #[derive(Debug, Default)]
@@ -40,8 +42,8 @@ struct Inner {
 }
 
 impl Emr {
-    pub(crate) fn new(seed: u64, faults: bool) -> Emr {
-        Emr { inner: Mutex::new(Inner { random: seed ^ 0xE3, ..Inner::default() }), faults }
+    pub(crate) fn new(seed: u64, faults: bool, sessions: bool) -> Emr {
+        Emr { inner: Mutex::new(Inner { random: seed ^ 0xE3, ..Inner::default() }), faults, sessions }
     }
 
     pub(crate) fn set_down(&self, down: bool) {
@@ -182,6 +184,12 @@ impl Destination for Connector {
                 }
                 (None, Some(_)) => None,
             };
+            if self.0.sessions && self.0.dice(4) == 0 {
+                let _call = calls.next().await;
+                if self.send(|_| Reply::Now(())).await.is_err() {
+                    return Outcome::Retry { problem: Problem::new(503, "no session"), after: None };
+                }
+            }
             let request = Request { key: item.key.clone(), id, marker, delete: item.body.is_none() };
             let _call = calls.next().await;
             let faults = self.0.faults;

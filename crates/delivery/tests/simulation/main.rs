@@ -58,7 +58,8 @@ fn two_nodes_that_fight_for_the_lease_do_no_harm() {
 
 #[test]
 fn a_backlog_is_drained_in_time_and_the_estimate_is_right() {
-    let story = Story { seed: 7, patients: 400, changes: 2_000, outage_s: 7_200, rate: 5, ..Story::default() };
+    let story =
+        Story { seed: 7, patients: 400, changes: 2_000, outage_s: 7_200, rate: 5, sessions: false, ..Story::default() };
     let told = run(&story);
     let ideal = told.backlog as f64 / told.allowed_per_s;
     assert!(told.drained_s <= 1.10 * ideal, "{told:?}: {ideal} s would be ideal");

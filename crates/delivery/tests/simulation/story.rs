@@ -20,6 +20,8 @@ pub(crate) struct Story {
     pub changes: u64,
     pub kills: u32,
     pub faults: bool,
+    /// Some deliveries need several calls.
+    pub sessions: bool,
     pub nodes: usize,
     /// The EMR is down this long, with everything written before it comes back.
     pub outage_s: u64,
@@ -39,6 +41,7 @@ impl Default for Story {
             changes: 20,
             kills: 0,
             faults: false,
+            sessions: true,
             nodes: 1,
             outage_s: 0,
             rate: 10,
@@ -126,7 +129,7 @@ impl World {
         }
         World {
             story: story.clone(),
-            emr: Arc::new(Emr::new(story.seed, story.faults)),
+            emr: Arc::new(Emr::new(story.seed, story.faults, story.sessions)),
             nodes,
             handle: Arc::default(),
             dice: Dice(story.seed),

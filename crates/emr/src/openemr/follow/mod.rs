@@ -136,6 +136,12 @@ impl Follower {
 
     /// One step of a round or sweep, applied and kept. `true`: it was the last.
     pub async fn step(&self, course: Course, turns: &dyn Turns, report: &mut Report) -> Result<bool, FollowError> {
+        let outcome = self.step_on(course, turns, report).await;
+        heard(turns, &outcome);
+        outcome
+    }
+
+    async fn step_on(&self, course: Course, turns: &dyn Turns, report: &mut Report) -> Result<bool, FollowError> {
         let pull = self.pull(turns).await?;
         let cursor = self.kept.cursor().await?;
         if !self.is_under_way(course, &cursor) {
@@ -159,6 +165,12 @@ impl Follower {
 
     /// Reads a patient by its id there or here, and with it everything of these types, and applies it now.
     pub async fn patient(&self, id: &str, own: bool, types: &[&str], turns: &dyn Turns) -> Result<Report, FollowError> {
+        let outcome = self.patient_now(id, own, types, turns).await;
+        heard(turns, &outcome);
+        outcome
+    }
+
+    async fn patient_now(&self, id: &str, own: bool, types: &[&str], turns: &dyn Turns) -> Result<Report, FollowError> {
         let there = self.id_there(id).await?;
         let patient = super::search::read(&self.emr, turns, "Patient", &there).await?;
         let patient = patient.ok_or(FollowError::NoPatient)?;
@@ -183,6 +195,15 @@ impl Follower {
         let delivered = self.sync.rows.delivered(&format!("Patient/{id}")).await?;
         let there = delivered.filter(|there| !there.deleted).map(|there| there.remote.id);
         Ok(there.filter(|there| !there.is_empty()).unwrap_or_else(|| id.to_owned()))
+    }
+}
+
+/// Says what an outcome tells about the health of the EMR.
+fn heard<T>(turns: &dyn Turns, outcome: &Result<T, FollowError>) {
+    match outcome {
+        Ok(_) | Err(FollowError::NoPatient | FollowError::Store(_)) => turns.heard(None),
+        Err(FollowError::Pull(PullError::Failed { problem, after })) => turns.heard(Some((problem, *after))),
+        Err(FollowError::Pull(PullError::Known(_) | PullError::Ending)) => {}
     }
 }
 

@@ -93,7 +93,11 @@ impl Follower {
                     self.end(course, going, Some(text)).await;
                     under_way.remove(&course);
                     let pause = AGAIN.saturating_mul(1 << failures.min(6)).min(AGAIN_MAX).max(asked);
-                    tokio::time::sleep(pause).await;
+                    // Somebody who asks need not wait: the calls have a pace of their own.
+                    tokio::select! {
+                        () = tokio::time::sleep(pause) => {}
+                        () = self.asked.notified() => {}
+                    }
                 }
             }
         }
