@@ -185,6 +185,7 @@ async function pairsAreDecidedByKeyboard() {
   await press("m");
   equal("review: m links", "They are one person now.", (await page.locator(".notice").innerText()).slice(0, 24));
   equal("review: two are left", 2, await waiting(page));
+  await isAccessible(page, "review after a decision");
   const change = page.getByText("Change who decides");
   await change.click();
   await page.getByLabel("Who is to decide (empty: nobody in particular)").fill("ann");

@@ -70,9 +70,9 @@ impl Feed {
         Ok(self.tenant.states(space, after, limit).await?)
     }
 
-    /// Calls `found` with all keys of a counter that are not 0, in order.
-    pub async fn counters(&self, name: &str, found: impl FnMut(&str, i64)) -> Result<(), Error> {
-        Ok(self.tenant.counters(name, found).await?)
+    /// Calls `found` with name, key and count of all counters that are not 0, in order.
+    pub async fn counters(&self, found: impl FnMut(&str, &str, i64)) -> Result<(), Error> {
+        Ok(self.tenant.counters(found).await?)
     }
 
     /// Events of a topic after number `after`, in commit order, at most `limit`.

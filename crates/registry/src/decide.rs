@@ -155,7 +155,7 @@ impl Registry {
         self.commit(engine, session, work, tenancy, held).await
     }
 
-    pub(crate) async fn held(&self, session: &Session, persons: &[PersonId]) -> Result<(Arc<Tenancy>, Held), Error> {
+    async fn held(&self, session: &Session, persons: &[PersonId]) -> Result<(Arc<Tenancy>, Held), Error> {
         let tenancy = self.tenancy(&session.tenant)?;
         let held = tenancy.locks.hold_persons(persons).await;
         Ok((tenancy, held))

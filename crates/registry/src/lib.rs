@@ -50,7 +50,7 @@ pub use network::{Counted, CountedTenant, Network, NetworkStats};
 pub use partner::{Partner, PartnerError, PartnerExport, PartnerFormat, SharedRecord};
 pub use person::{Evaluated, Given, InvalidDose, Linked, Listed, Persons, PersonsQuery, Programme, Recommended, Whole};
 pub use programme::{Definition, DefinitionError, Definitions};
-pub use queue::{Review, Reviews, ReviewsQuery};
+pub use queue::{ASSIGNED_MAX, Review, Reviews, ReviewsQuery};
 pub use reencode::Rotated;
 pub use row::{Link, PersonId};
 pub use share::{CensusUsed, Denominator, OfCensus, Share};

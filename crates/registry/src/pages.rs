@@ -3,7 +3,7 @@
 use crate::row::{PERSONS, PersonId, Row};
 use engine::{Error, Feed};
 
-/// Rows read at a time.
+/// Rows read at a time where all are.
 const STEP: usize = 1_000;
 
 pub(crate) struct Pages<'a> {
@@ -11,17 +11,23 @@ pub(crate) struct Pages<'a> {
     space: &'a str,
     /// The last key that was read.
     after: String,
+    step: usize,
 }
 
 impl<'a> Pages<'a> {
     pub(crate) fn new(feed: &'a Feed, space: &'a str) -> Pages<'a> {
-        Pages { feed, space, after: String::new() }
+        Pages::after(feed, space, "", STEP)
+    }
+
+    /// Those behind a key, `step` at a time.
+    pub(crate) fn after(feed: &'a Feed, space: &'a str, after: &str, step: usize) -> Pages<'a> {
+        Pages { feed, space, after: after.to_owned(), step }
     }
 
     /// Keys and values in the order of the keys; `None` after the last ones.
     pub(crate) async fn next(&mut self) -> Result<Option<Vec<(String, Vec<u8>)>>, Error> {
         tokio::task::yield_now().await;
-        let page = self.feed.states(self.space, &self.after, STEP).await?;
+        let page = self.feed.states(self.space, &self.after, self.step).await?;
         let Some((last, _)) = page.last() else { return Ok(None) };
         last.clone_into(&mut self.after);
         Ok(Some(page))

@@ -6,6 +6,7 @@ use crate::decide::gone;
 use crate::derive::Work;
 use crate::live::pair;
 use crate::locks::Held;
+use crate::pages::Pages;
 use crate::row::PersonId;
 use crate::tenancy::{REVIEWS, Tenancy, pair_key};
 use engine::{Engine, Error, Feed, Session};
@@ -57,11 +58,18 @@ pub struct ReviewsQuery<'a> {
 }
 
 impl ReviewsQuery<'_> {
+    fn is_filtered(&self) -> bool {
+        self.assigned.is_some() || self.due_by.is_some()
+    }
+
     fn wants(&self, review: &Review) -> bool {
         let assigned = self.assigned.is_none_or(|name| review.assigned.as_deref().unwrap_or_default() == name);
         assigned && self.due_by.is_none_or(|day| review.due.is_some_and(|due| due <= day))
     }
 }
+
+/// Characters of the name of who is to decide.
+pub const ASSIGNED_MAX: usize = 100;
 
 /// A page of the queue.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -86,25 +94,23 @@ impl Registry {
     ) -> Result<Reviews, Error> {
         let (tenancy, feed) = (self.tenancy(&session.tenant)?, engine.feed(session).await?);
         let mut reviews = Reviews { total: tenancy.live.read().reviews.len(), ..Reviews::default() };
-        let mut after = query.after.to_owned();
-        loop {
-            let page = feed.states(REVIEWS, &after, STEP).await?;
-            let is_last = page.len() < STEP;
+        let step = if query.is_filtered() { STEP } else { query.limit + 1 };
+        let mut pages = Pages::after(&feed, REVIEWS, query.after, step);
+        let mut last = None;
+        while let Some(page) = pages.next().await? {
             for (key, bytes) in page {
-                after = key;
                 let review = Review::parse(&bytes)?;
-                if query.wants(&review) {
-                    if reviews.items.len() == query.limit {
-                        return Ok(reviews);
-                    }
-                    reviews.items.push(review);
-                    reviews.next = Some(after.clone());
+                if !query.wants(&review) {
+                    continue;
                 }
-            }
-            if is_last {
-                return Ok(Reviews { next: None, ..reviews });
+                if reviews.items.len() == query.limit {
+                    return Ok(Reviews { next: last, ..reviews });
+                }
+                reviews.items.push(review);
+                last = Some(key);
             }
         }
+        Ok(reviews)
     }
 
     /// Says who is to decide about a pair, and until when; without either it is anybody's again.
@@ -150,7 +156,7 @@ impl Registry {
             known.map(|known| known.person).collect()
         };
         let person = *persons.first().ok_or_else(|| gone(NOT_WAITING))?;
-        let (tenancy, held) = self.held(session, &persons).await?;
+        let held = tenancy.locks.hold_persons(&persons).await;
         Ok(Waiting { tenancy, held, person, records: [one, other] })
     }
 }

@@ -38,9 +38,12 @@ impl Tally {
     /// The counters of the store.
     pub(crate) async fn load(feed: &Feed) -> Result<Tally, Error> {
         let mut tally = Tally::default();
-        for kind in KINDS {
-            feed.counters(kind.counter(), |key, n| tally.add(&Cell::parse(kind, key), n)).await?;
-        }
+        feed.counters(|name, key, n| {
+            if let Some(kind) = KINDS.into_iter().find(|kind| kind.counter() == name) {
+                tally.add(&Cell::parse(kind, key), n);
+            }
+        })
+        .await?;
         Ok(tally)
     }
 

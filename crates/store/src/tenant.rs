@@ -87,9 +87,9 @@ impl Tenant {
         self.embedded.shared.claim(key)
     }
 
-    /// Calls `found` with all keys of a counter that are not 0, in order.
-    pub async fn counters(&self, name: &str, found: impl FnMut(&str, i64)) -> Result<(), StoreError> {
-        self.embedded.shared.counters(name, found)
+    /// Calls `found` with name, key and count of all counters that are not 0, in order.
+    pub async fn counters(&self, found: impl FnMut(&str, &str, i64)) -> Result<(), StoreError> {
+        self.embedded.shared.counters(found)
     }
 
     /// Events of a topic after number `after`, in order, at most `limit`.

@@ -7,12 +7,10 @@ use super::{Tracker, body, json};
 use crate::error::Failure;
 use crate::http::{Answer, Request};
 use axum::http::StatusCode;
-use registry::{PersonId, ReviewsQuery};
+use registry::{ASSIGNED_MAX, PersonId, ReviewsQuery};
 use serde_json::json as value;
 
 const WHY_MAX: usize = 500;
-/// Characters of the name of who is to decide.
-const NAME_MAX: usize = 100;
 /// Records of one person that are taken out at once.
 const RECORDS_MAX: usize = 100;
 const LIMIT_MAX: usize = 200;
@@ -87,7 +85,8 @@ pub(super) async fn dismiss(tracker: &Tracker, request: &Request) -> Result<Answ
 
 /// Who is to decide about a pair, and until when. A member that is left out is taken away.
 pub(super) async fn assign(tracker: &Tracker, request: &Request) -> Result<Answer, Failure> {
-    let all = |fields: &Fields<'_, '_>| Some((pair(fields)?, fields.text("assigned", NAME_MAX), fields.date("due")));
+    let all =
+        |fields: &Fields<'_, '_>| Some((pair(fields)?, fields.text("assigned", ASSIGNED_MAX), fields.date("due")));
     let (records, assigned, due) = read(request, &["records", "assigned", "due"], all)?;
     let [one, other] = &records;
     let assigned = assigned.as_deref();

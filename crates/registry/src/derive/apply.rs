@@ -38,8 +38,6 @@ pub(crate) struct Work<'a> {
     feed: &'a Feed,
     tenancy: Arc<Tenancy>,
     today: Date,
-    /// Persons that this commit makes: they have no row yet.
-    made: Vec<PersonId>,
     rows: BTreeMap<PersonId, Changing>,
     derived: Derived,
     /// Records with a new person or link.
@@ -56,7 +54,6 @@ impl<'a> Work<'a> {
             feed,
             tenancy,
             today: registry.today(),
-            made: Vec::new(),
             rows: BTreeMap::new(),
             derived: Derived::default(),
             linked: HashMap::new(),
@@ -66,16 +63,12 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// Persons that the commit makes.
-    pub(super) fn makes(&mut self, persons: &[PersonId]) {
-        self.made.extend_from_slice(persons);
-    }
-
     /// A person's row, to be changed.
     pub(crate) async fn row(&mut self, person: PersonId, cause: &str) -> Result<&mut Row, Error> {
         if !self.rows.contains_key(&person) {
-            let is_made = self.made.contains(&person);
-            let bytes = if is_made { None } else { self.feed.state(PERSONS, &person.to_string()).await? };
+            // Who is on the way has no row yet.
+            let is_coming = self.tenancy.live.read().making.contains_key(&person);
+            let bytes = if is_coming { None } else { self.feed.state(PERSONS, &person.to_string()).await? };
             let old = bytes.map(|bytes| Row::parse(&bytes)).transpose()?.unwrap_or_default();
             let is_stale = old.is_stale(&self.registry.definitions(), self.today);
             let changing = Changing { new: old.clone(), old, cause: cause.to_owned(), is_stale };

@@ -73,7 +73,6 @@ impl Registry {
 
     async fn written(&self, feed: &Feed, changes: &[Change<'_>], pending: Pending) -> Result<Derived, Error> {
         let mut work = Work::new(self, feed, pending.tenancy().clone());
-        work.makes(&pending.made);
         for change in changes {
             work.change(&pending, change).await?;
         }

@@ -47,7 +47,7 @@ pub(super) struct Pending {
     /// Patients that the commit's other resources are about, with their person as it was planned.
     pub(super) about: HashMap<String, Option<PersonId>>,
     /// Persons that this commit makes.
-    pub(super) made: Vec<PersonId>,
+    made: Vec<PersonId>,
     held: Held,
     /// The keys that placed Patients are encoded under.
     ring: Option<Arc<Ring>>,

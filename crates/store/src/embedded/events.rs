@@ -1,7 +1,6 @@
 //! Events: what a commit tells those who follow.
 
 use super::Shared;
-use super::small::event_kind;
 use crate::{Event, Happened, StoreError};
 use rusqlite::{Transaction, params};
 
@@ -11,13 +10,14 @@ pub(super) struct PreparedEvent {
     payload: Vec<u8>,
 }
 
-pub(super) fn event_place(topic: &str) -> String {
+fn event_place(topic: &str) -> String {
     format!("event {topic}")
 }
 
 impl Shared {
     pub(super) fn prepare_event(&self, event: Event) -> Result<PreparedEvent, StoreError> {
-        let payload = self.codec.seal_small(&event_kind(&event.topic), &event_place(&event.topic), &event.payload)?;
+        let place = event_place(&event.topic);
+        let payload = self.codec.seal_small(&place, &place, &event.payload)?;
         Ok(PreparedEvent { topic: event.topic, payload })
     }
 

@@ -5,12 +5,9 @@
 
 use super::Shared;
 use super::codec::{Codec, Dictionary, LEVEL, Packing, compress};
-use super::events::event_place;
-use super::kv::state_place;
-use super::tally;
 use crate::StoreError;
 use parking_lot::RwLock;
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, params};
 use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -39,16 +36,10 @@ pub(super) struct Kinds {
     by_frame: RwLock<HashMap<NonZeroU32, Dictionary>>,
 }
 
+/// The kind of the values of a space. Events and changes of counters are of the kind that they are bound to.
 pub(super) fn state_kind(space: &str) -> String {
     format!("state {space}")
 }
-
-pub(super) fn event_kind(topic: &str) -> String {
-    format!("event {topic}")
-}
-
-/// Changes of counters.
-pub(super) const COUNTERS: &str = "counters";
 
 impl Kinds {
     /// How the next value of a kind is packed. It is counted until the kind is trained.
@@ -154,24 +145,24 @@ fn is_worth(dictionary: Dictionary, samples: &[Vec<u8>]) -> Result<bool, StoreEr
 
 /// The newest values of a kind.
 fn samples(shared: &Shared, kind: &str) -> Result<Vec<Vec<u8>>, StoreError> {
+    // What each value is bound to comes with it, as where all of them are checked.
     let (sql, of) = match kind.split_once(' ') {
-        Some(("state", space)) => ("SELECT value, key FROM state WHERE space = ?1 ORDER BY key DESC LIMIT ?2", space),
-        Some((_, topic)) => ("SELECT payload, '' FROM events WHERE topic = ?1 ORDER BY no DESC LIMIT ?2", topic),
-        None => ("SELECT changes, '' FROM tally_log WHERE ?1 = ?1 ORDER BY no DESC LIMIT ?2", ""),
-    };
-    let place = |row: &Row<'_>| -> rusqlite::Result<String> {
-        Ok(match kind.split_once(' ') {
-            Some(("state", space)) => state_place(space, &row.get::<_, String>(1)?),
-            Some((_, topic)) => event_place(topic),
-            None => tally::LOG_PLACE.to_owned(),
-        })
+        Some(("state", space)) => (
+            "SELECT 'state ' || space || char(0) || key, value FROM state WHERE space = ?1 ORDER BY key DESC LIMIT ?2",
+            space,
+        ),
+        Some((_, topic)) => {
+            ("SELECT 'event ' || topic, payload FROM events WHERE topic = ?1 ORDER BY no DESC LIMIT ?2", topic)
+        }
+        None => ("SELECT ?1, changes FROM tally_log ORDER BY no DESC LIMIT ?2", kind),
     };
     shared.reading(|connection| {
         let mut select = connection.prepare(sql)?;
         let mut rows = select.query(params![of, SAMPLES_MAX])?;
         let mut samples = Vec::new();
         while let Some(row) = rows.next()? {
-            samples.push(shared.codec.open(&place(row)?, row.get_ref(0)?.as_blob().unwrap_or_default())?);
+            let place: String = row.get(0)?;
+            samples.push(shared.codec.open(&place, row.get_ref(1)?.as_blob().unwrap_or_default())?);
         }
         Ok(samples)
     })

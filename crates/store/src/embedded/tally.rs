@@ -5,8 +5,8 @@
 //! cost a commit a page of the file for each counter it changes, since nothing brings those together that change together.
 //! What a counter is now is what the blocks of the present generation say, and the changes since.
 
+use super::Shared;
 use super::codec::Codec;
-use super::{Shared, small};
 use crate::{CounterChange, StoreError};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::cmp::Ordering;
@@ -25,7 +25,7 @@ const STEP_ROWS: usize = 2_048;
 /// Counters of an older file that become one row.
 const TAKE_OVER: usize = 500;
 
-/// What the rows of `tally_log` are bound to.
+/// What the rows of `tally_log` are bound to, and their kind among small values.
 pub(super) const LOG_PLACE: &str = "counters";
 /// In `meta`: the present generation, the number of its counters, and the last change that is folded into it.
 const GENERATION: &str = "tally_generation";
@@ -83,7 +83,7 @@ impl Codec {
         }
         let mut plain = Vec::new();
         changes.iter().for_each(|change| push(&mut plain, &change.name, &change.key, change.delta));
-        self.seal_small(small::COUNTERS, LOG_PLACE, &plain).map(Some)
+        self.seal_small(LOG_PLACE, LOG_PLACE, &plain).map(Some)
     }
 }
 
@@ -98,12 +98,11 @@ fn meta(connection: &Connection, name: &str) -> Result<u64, StoreError> {
     Ok(statement.query_row([name], |row| row.get(0)).optional()?.unwrap_or(0))
 }
 
-/// Calls `found` with the counters of a name, or with all, in order of name and key, those that are 0 left out. Answers the
-/// last change that they contain. `connection` must stay at one state of the file.
+/// Calls `found` with all counters in order of name and key, those that are 0 left out. Answers the last change that they
+/// contain. `connection` must stay at one state of the file.
 fn walk(
     codec: &Codec,
     connection: &Connection,
-    name: Option<&str>,
     mut found: impl FnMut(&str, &str, i64) -> Result<(), StoreError>,
 ) -> Result<u64, StoreError> {
     let (generation, mut last) = (meta(connection, GENERATION)?, meta(connection, FOLDED)?);
@@ -113,18 +112,15 @@ fn walk(
     while let Some(row) = rows.next()? {
         last = row.get(0)?;
         each(&codec.open(LOG_PLACE, row.get_ref(1)?.as_blob().unwrap_or_default())?, |of, key, delta| {
-            if name.is_none_or(|name| name == of) {
-                *changes.entry((of.to_owned(), key.to_owned())).or_default() += delta;
-            }
+            *changes.entry((of.to_owned(), key.to_owned())).or_default() += delta;
             Ok(())
         })?;
     }
     let mut changes = changes.into_iter().peekable();
     let mut found = |name: &str, key: &str, n: i64| if n == 0 { Ok(()) } else { found(name, key, n) };
-    let which = if name.is_some() { "AND name = ?2" } else { "AND ?2 IS NULL" };
-    let sql = format!("SELECT name, no, data FROM tally_block WHERE gen = ?1 {which} ORDER BY name, no");
-    let mut statement = connection.prepare_cached(&sql)?;
-    let mut rows = statement.query(params![generation, name])?;
+    let sql = "SELECT name, no, data FROM tally_block WHERE gen = ?1 ORDER BY name, no";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query([generation])?;
     while let Some(row) = rows.next()? {
         let place = block_place(generation, row.get(1)?, row.get_ref(0)?.as_str().unwrap_or_default());
         each(&codec.open(&place, row.get_ref(2)?.as_blob().unwrap_or_default())?, |name, key, mut n| {
@@ -145,12 +141,12 @@ fn walk(
 }
 
 impl Shared {
-    /// Calls `found` with all keys of a counter that are not 0, in order.
-    pub(crate) fn counters(&self, name: &str, mut found: impl FnMut(&str, i64)) -> Result<(), StoreError> {
+    /// Calls `found` with name, key and count of all counters that are not 0, in order.
+    pub(crate) fn counters(&self, mut found: impl FnMut(&str, &str, i64)) -> Result<(), StoreError> {
         self.reading(|connection| {
             let transaction = connection.unchecked_transaction()?;
-            walk(&self.codec, &transaction, Some(name), |_, key, n| {
-                found(key, n);
+            walk(&self.codec, &transaction, |name, key, n| {
+                found(name, key, n);
                 Ok(())
             })?;
             Ok(())
@@ -179,7 +175,7 @@ impl Shared {
         let mut blocks = Blocks::new(self, generation);
         let folded = self.reading(|connection| {
             let transaction = connection.unchecked_transaction()?;
-            walk(&self.codec, &transaction, None, |name, key, n| blocks.push(name, key, n))
+            walk(&self.codec, &transaction, |name, key, n| blocks.push(name, key, n))
         })?;
         blocks.close()?;
         blocks.write()?;

@@ -1,6 +1,6 @@
 //! Keys, damage, formats, locks, backups.
 
-use crate::support::{batch, body, fixture, is_unseal, open, options, patient, write};
+use crate::support::{batch, body, fixture, is_unseal, of_format, open, options, patient, write};
 use store::{Store, StoreError, TenantId};
 
 const FAMILY: &str = "Featherstonehaugh";
@@ -95,19 +95,12 @@ async fn a_body_is_bound_to_what_its_row_says() {
 /// The file has `a` and `b`, written by the last weir of format 1 under this key.
 #[tokio::test]
 async fn a_store_of_format_1_is_opened_and_becomes_one_of_this_one() {
-    let fixture = fixture();
-    fixture.store.close();
-    let (dir, clock) = (fixture.dir, fixture.clock);
-    drop((fixture.store, fixture.tenant));
-    let data = dir.path().join("data");
-    for entry in std::fs::read_dir(data.join("tenants/default")).unwrap() {
-        std::fs::remove_file(entry.unwrap().path()).unwrap();
-    }
-    let file = zstd::decode_all(&include_bytes!("../data/format-1.db.zst")[..]).unwrap();
-    std::fs::write(data.join("tenants/default/weir.db"), file).unwrap();
-    std::fs::write(data.join("FORMAT"), "1\n").unwrap();
-    let fixture = open(dir, clock);
-    assert_eq!(std::fs::read_to_string(data.join("FORMAT")).unwrap(), "4\n", "an older weir refuses it from now on");
+    let fixture = of_format(1, include_bytes!("../data/format-1.db.zst"));
+    assert_eq!(
+        std::fs::read_to_string(fixture.dir.path().join("data/FORMAT")).unwrap(),
+        "4\n",
+        "an older weir refuses it from now on"
+    );
     assert!(fixture.body("a").await.unwrap().contains("One"));
     assert_eq!(fixture.tenant.changes(0, 10).await.unwrap().len(), 2);
     fixture.put("c", 0, FAMILY).await.unwrap();

@@ -38,6 +38,20 @@ pub(crate) fn open(dir: TempDir, clock: Arc<ManualClock>) -> Fixture {
     Fixture { dir, clock, store, tenant }
 }
 
+/// A store with a file that an older weir wrote, packed by zstd.
+pub(crate) fn of_format(format: u32, file: &[u8]) -> Fixture {
+    let Fixture { dir, clock, store, tenant } = fixture();
+    store.close();
+    drop((store, tenant));
+    let data = dir.path().join("data");
+    for entry in std::fs::read_dir(data.join("tenants/default")).unwrap() {
+        std::fs::remove_file(entry.unwrap().path()).unwrap();
+    }
+    std::fs::write(data.join("tenants/default/weir.db"), zstd::decode_all(file).unwrap()).unwrap();
+    std::fs::write(data.join("FORMAT"), format!("{format}\n")).unwrap();
+    open(dir, clock)
+}
+
 impl Fixture {
     /// Closes the store and opens it again.
     pub(crate) fn reopen(self) -> Fixture {

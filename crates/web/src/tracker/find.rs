@@ -3,12 +3,11 @@
 use super::names::{parsed, ty};
 use super::person::searcher;
 use super::refused::InPage;
+use super::submitted::Submitted;
 use super::table::{Head, table};
 use super::{Shared, Tracker, page, person_link, say};
-use crate::ops::origin::Form;
-use axum::body::Bytes;
-use axum::extract::{Extension, State};
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use engine::{Search, Session};
 use maud::html;
@@ -27,19 +26,12 @@ pub(super) struct Asked {
     pub(super) birth: String,
 }
 
-pub(super) async fn find(
-    State(tracker): Shared,
-    Extension(session): Extension<Session>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response, InPage> {
-    let form = Form::read(&headers, &uri, &body, &tracker.token)?;
-    let text = |name: &str| form.get(name).unwrap_or_default().trim().to_owned();
+pub(super) async fn find(State(tracker): Shared, sent: Submitted) -> Result<Response, InPage> {
+    let (session, text) = (&sent.session, |name: &str| sent.text(name).to_owned());
     let asked = Asked { id: text("id"), family: text("family"), given: text("given"), birth: text("birth") };
     if !asked.id.is_empty() {
         let id = asked.id.strip_prefix("Patient/").unwrap_or(&asked.id).to_owned();
-        return Ok(match tracker.registry.person_of(&session, &id)? {
+        return Ok(match tracker.registry.person_of(session, &id)? {
             Some(person) => Redirect::to(&person_link(&person.to_string())).into_response(),
             None => again(
                 &tracker,
@@ -52,7 +44,7 @@ pub(super) async fn find(
     if !errors.is_empty() {
         return Ok(again(&tracker, &asked, &errors));
     }
-    let persons = tracker.search(&session, &asked).await?;
+    let persons = tracker.search(session, &asked).await?;
     let mut ids = persons.keys();
     if let (Some(only), None) = (ids.next(), ids.next()) {
         return Ok(Redirect::to(&person_link(&only.to_string())).into_response());

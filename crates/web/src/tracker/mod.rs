@@ -18,6 +18,7 @@ mod refused;
 mod review;
 mod say;
 mod sections;
+mod submitted;
 mod table;
 mod timeline;
 mod unmerge;

@@ -3,12 +3,11 @@
 use super::assign::assignment;
 use super::compare::{Side, compare};
 use super::refused::InPage;
+use super::submitted::{Submitted, incomplete};
 use super::{Shared, Tracker, link, page, person_link, say, value};
-use crate::ops::origin::{self, Form};
+use crate::ops::origin;
 use crate::words::{self, grouped};
-use axum::body::Bytes;
 use axum::extract::{Extension, RawQuery, State};
-use axum::http::{HeaderMap, Uri};
 use axum::response::{IntoResponse, Redirect, Response};
 use engine::Session;
 use maud::{Markup, html};
@@ -233,39 +232,30 @@ impl Tracker {
     }
 }
 
-pub(super) async fn decide(
-    State(tracker): Shared,
-    Extension(session): Extension<Session>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response, InPage> {
-    let form = Form::read(&headers, &uri, &body, &tracker.token)?;
-    let missing = || InPage::invalid("the form is not complete: load the page again");
-    let field = |name: &str| form.get(name).ok_or_else(missing);
-    let (one, other, why) = (field("one")?, field("other")?, form.get("why").unwrap_or_default().trim());
-    let at = At::read(|name| form.get(name))?;
+pub(super) async fn decide(State(tracker): Shared, sent: Submitted) -> Result<Response, InPage> {
+    let (session, one, other, why) = (&sent.session, sent.required("one")?, sent.required("other")?, sent.text("why"));
+    let at = At::read(|name| sent.form.get(name))?;
     let (registry, engine) = (&tracker.registry, &tracker.engine);
     let gone = || InPage::not_found("one of the two records is not there any more: go on to the next pair");
-    let first = registry.person_of(&session, one)?.ok_or_else(gone)?;
-    let second = registry.person_of(&session, other)?.ok_or_else(gone)?;
-    let (done, person) = match (field("decision")?, first == second) {
+    let first = registry.person_of(session, one)?.ok_or_else(gone)?;
+    let second = registry.person_of(session, other)?.ok_or_else(gone)?;
+    let (done, person) = match (sent.required("decision")?, first == second) {
         ("same", false) => {
-            registry.merge(engine, &session, first, second, why).await?;
+            registry.merge(engine, session, first, second, why).await?;
             ("merge", Some(first))
         }
         ("same" | "dismiss", _) => {
-            registry.dismiss(engine, &session, one, other).await?;
+            registry.dismiss(engine, session, one, other).await?;
             ("dismiss", None)
         }
         ("different", false) => {
-            registry.keep_apart(engine, &session, one, other, why).await?;
+            registry.keep_apart(engine, session, one, other, why).await?;
             ("apart", None)
         }
         ("different", true) => {
-            (("part"), Some(registry.unmerge(engine, &session, first, &[other.to_owned()], why).await?))
+            (("part"), Some(registry.unmerge(engine, session, first, &[other.to_owned()], why).await?))
         }
-        _ => return Err(missing()),
+        _ => return Err(incomplete()),
     };
     let person = person.map(|person| person.to_string());
     let mut more = vec![("done", done)];

@@ -2,27 +2,18 @@
 
 use super::person::{self, Undone};
 use super::refused::InPage;
+use super::submitted::{Submitted, incomplete};
 use super::{Shared, link};
-use crate::ops::origin::Form;
-use axum::body::Bytes;
-use axum::extract::{Extension, State};
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
-use engine::Session;
 use registry::PersonId;
 
-pub(super) async fn unmerge(
-    State(tracker): Shared,
-    Extension(session): Extension<Session>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response, InPage> {
-    let form = Form::read(&headers, &uri, &body, &tracker.token)?;
-    let person = form.get("person").and_then(PersonId::parse);
-    let person = person.ok_or_else(|| InPage::invalid("the form is not complete: load the page again"))?;
-    let records: Vec<String> = form.all("record").map(str::to_owned).collect();
-    let why = form.get("why").unwrap_or_default().trim().to_owned();
+pub(super) async fn unmerge(State(tracker): Shared, sent: Submitted) -> Result<Response, InPage> {
+    let session = &sent.session;
+    let person = PersonId::parse(sent.required("person")?).ok_or_else(incomplete)?;
+    let records: Vec<String> = sent.form.all("record").map(str::to_owned).collect();
+    let why = sent.text("why");
     let mut errors = Vec::new();
     if records.is_empty() {
         errors.push(("record", "choose the record that is of somebody else".to_owned()));
@@ -31,7 +22,7 @@ pub(super) async fn unmerge(
         errors.push(("why", "say why, for those who wonder later".to_owned()));
     }
     if errors.is_empty() {
-        match tracker.registry.unmerge(&tracker.engine, &session, person, &records, &why).await {
+        match tracker.registry.unmerge(&tracker.engine, session, person, &records, why).await {
             Ok(to) => {
                 let pairs = [("id", person.to_string()), ("done", "unmerge".to_owned()), ("other", to.to_string())];
                 let pairs: Vec<(&str, &str)> = pairs.iter().map(|(name, value)| (*name, value.as_str())).collect();
@@ -44,7 +35,7 @@ pub(super) async fn unmerge(
             Err(error) => return Err(error.into()),
         }
     }
-    let undone = Undone { records: &records, why: &why, errors: &errors };
-    let page = person::person_page(&tracker, &session, &person.to_string(), None, &undone).await?;
+    let undone = Undone { records: &records, why, errors: &errors };
+    let page = person::person_page(&tracker, session, &person.to_string(), None, &undone).await?;
     Ok((StatusCode::BAD_REQUEST, page).into_response())
 }
