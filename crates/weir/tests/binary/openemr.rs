@@ -9,9 +9,14 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 pub(crate) fn until(what: &str, holds: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(120);
+    until_or_tell(what, holds, String::new);
+}
+
+/// When it does not happen, `state` says how things are.
+pub(crate) fn until_or_tell(what: &str, holds: impl Fn() -> bool, state: impl Fn() -> String) {
+    let deadline = Instant::now() + Duration::from_secs(180);
     while !holds() {
-        assert!(Instant::now() < deadline, "{what} does not happen");
+        assert!(Instant::now() < deadline, "{what} does not happen {}", state());
         std::thread::sleep(Duration::from_millis(50));
     }
 }

@@ -1,7 +1,7 @@
 //! Two-way synchronisation with an OpenEMR by the real binary: what is there comes here, what is changed on either side meets,
 //! whoever asks gets it now, and an EMR that fails tells people.
 
-use crate::openemr::{Enrolled, patient, put, start, until};
+use crate::openemr::{Enrolled, patient, put, start, until, until_or_tell};
 use crate::support::{Client, Server};
 use emr_sim::Faults;
 use serde_json::{Value, json};
@@ -40,7 +40,8 @@ fn sweep(server: &Server) {
     let last = || status(server)["last_sweep"]["started_us"].as_i64().unwrap_or(0);
     let before = last();
     post(server, "/sync/run", &json!({ "course": "sweep" }));
-    until("a sweep ends", || last() > before);
+    let state = || format!("{} {}", get(server, "/ops/api/destinations"), status(server));
+    until_or_tell("a sweep ends", || last() > before, state);
 }
 
 #[test]
