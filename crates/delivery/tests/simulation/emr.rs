@@ -166,6 +166,11 @@ enum Lost {
     Refused(Problem, Option<Duration>),
 }
 
+/// The process may make no more calls.
+fn stopped() -> Outcome {
+    Outcome::Retry { problem: Problem::new(0, "stopped"), after: None }
+}
+
 impl Destination for Connector {
     fn deliver<'a>(&'a self, item: &'a Item, calls: &'a Calls) -> Async<'a, Outcome> {
         Box::pin(async move {
@@ -174,7 +179,7 @@ impl Destination for Connector {
                 (Some(remote), _) => Some(remote.id.clone()),
                 // A deletion of what may be there: looked up first, which is a call of its own.
                 (None, None) => {
-                    let _call = calls.next().await;
+                    let Some(_call) = calls.next().await else { return stopped() };
                     let key = item.key.clone();
                     match self.send(move |emr| Reply::Now(emr.find(&key))).await {
                         Ok(Some(entry)) => Some(entry.id),
@@ -185,13 +190,13 @@ impl Destination for Connector {
                 (None, Some(_)) => None,
             };
             if self.0.sessions && self.0.dice(4) == 0 {
-                let _call = calls.next().await;
+                let Some(_call) = calls.next().await else { return stopped() };
                 if self.send(|_| Reply::Now(())).await.is_err() {
                     return Outcome::Retry { problem: Problem::new(503, "no session"), after: None };
                 }
             }
             let request = Request { key: item.key.clone(), id, marker, delete: item.body.is_none() };
-            let _call = calls.next().await;
+            let Some(_call) = calls.next().await else { return stopped() };
             let faults = self.0.faults;
             let sent = self.send(move |emr| {
                 if emr.refuses(&request.key) {
