@@ -2,6 +2,7 @@
 
 use crate::cell::Delta;
 use crate::facts::Sex;
+use crate::locks::End;
 use crate::ring::{Encodings, Ring, Shadow};
 use crate::row::{Link, PersonId, Row};
 use crate::summary::Marks;
@@ -20,8 +21,6 @@ pub(crate) struct Known {
     pub(crate) number: u32,
     pub(crate) person: PersonId,
     pub(crate) link: Link,
-    /// Its commit is on the way.
-    pub(crate) is_pending: bool,
 }
 
 /// What lists and counts need of a person without reading the row.
@@ -82,6 +81,8 @@ pub(crate) struct Live {
     pub(crate) records: HashMap<Box<str>, Known>,
     /// Patients who are not there (yet) and of whom doses or findings may be kept.
     pub(crate) orphaned: HashSet<Box<str>>,
+    /// Records whose commit is on the way, with its end.
+    pub(crate) pending: HashMap<Box<str>, End>,
     /// Persons that are not committed yet, with the record that makes them.
     pub(crate) making: HashMap<PersonId, Box<str>>,
     /// Patient ids by their number in the index.
@@ -123,6 +124,7 @@ impl Live {
             stale: HashSet::new(),
             records: HashMap::new(),
             orphaned: HashSet::new(),
+            pending: HashMap::new(),
             making: HashMap::new(),
             names: HashMap::new(),
             persons: BTreeMap::new(),
@@ -147,18 +149,15 @@ impl Live {
     }
 
     pub(crate) fn insert(&mut self, id: &str, person: PersonId, link: Link, encoded: Encoded) {
-        self.put(id, person, link, encoded, false);
-    }
-
-    fn put(&mut self, id: &str, person: PersonId, link: Link, encoded: Encoded, is_pending: bool) {
         let number = self.index.insert(encoded);
         self.names.insert(number, id.into());
-        self.records.insert(id.into(), Known { number, person, link, is_pending });
+        self.records.insert(id.into(), Known { number, person, link });
     }
 
-    /// A record whose commit is on the way.
-    pub(crate) fn insert_pending(&mut self, id: &str, person: PersonId, link: Link, encoded: Encoded) {
-        self.put(id, person, link, encoded, true);
+    /// A record whose commit is on the way until `end`.
+    pub(crate) fn insert_pending(&mut self, id: &str, person: PersonId, link: Link, encoded: Encoded, end: End) {
+        self.insert(id, person, link, encoded);
+        self.pending.insert(id.into(), end);
         if link == Link::Own {
             self.making.insert(person, id.into());
         }
@@ -166,10 +165,15 @@ impl Live {
 
     /// The commit of a record is made.
     pub(crate) fn arrived(&mut self, id: &str) {
-        if let Some(known) = self.records.get_mut(id) {
-            known.is_pending = false;
+        self.pending.remove(id);
+        if let Some(known) = self.records.get(id) {
             self.making.remove(&known.person);
         }
+    }
+
+    /// The end of the commit that makes a person, if it is on the way.
+    pub(crate) fn end_of_making(&self, person: PersonId) -> Option<End> {
+        self.pending.get(self.making.get(&person)?).cloned()
     }
 
     /// Whether a person is there or on the way.
@@ -182,7 +186,7 @@ impl Live {
             self.index.remove(known.number);
             self.names.remove(&known.number);
             self.stale.remove(id);
-            if known.is_pending && known.link == Link::Own {
+            if self.pending.remove(id).is_some() && known.link == Link::Own {
                 self.making.remove(&known.person);
             }
             if let Some(shadow) = &mut self.shadow {
@@ -193,7 +197,7 @@ impl Live {
 
     /// Takes out a record that was never committed.
     pub(crate) fn remove_pending(&mut self, id: &str) {
-        if self.records.get(id).is_some_and(|known| known.is_pending) {
+        if self.pending.contains_key(id) {
             self.remove(id);
         }
     }
@@ -220,8 +224,7 @@ impl Live {
     /// The keys are others. Records whose commit is on the way are forgotten: who waits with one sees that and places it again.
     /// The caller holds all locks, so that nobody does more than wait.
     pub(crate) fn put_ring(&mut self, ring: Ring) {
-        let pending = self.records.iter().filter(|(_, known)| known.is_pending);
-        let pending: Vec<Box<str>> = pending.map(|(id, _)| id.clone()).collect();
+        let pending: Vec<Box<str>> = self.pending.keys().cloned().collect();
         pending.iter().for_each(|id| self.remove(id));
         self.ring = Arc::new(ring);
     }
@@ -229,7 +232,7 @@ impl Live {
     /// Records that the next key's index lacks, in the order of the one in force: of equal candidates the first one wins.
     pub(crate) fn missing(&self) -> Vec<Box<str>> {
         let Some(shadow) = &self.shadow else { return Vec::new() };
-        let committed = self.records.iter().filter(|(_, known)| !known.is_pending);
+        let committed = self.records.iter().filter(|(id, _)| !self.pending.contains_key(*id));
         let mut missing: Vec<(u32, &Box<str>)> =
             committed.filter(|(id, _)| !shadow.has(id)).map(|(id, known)| (known.number, id)).collect();
         missing.sort_unstable();

@@ -1,9 +1,10 @@
-//! Locks by person and by patient: two writes about one person go one after the other, all others at the same time.
+//! Who waits for whom: two writes about one person go one after the other, all others at the same time. There are locks by
+//! person and by patient, and who builds on what another commit is about to write waits for the end of that commit.
 
 use crate::row::PersonId;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
-use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 
 /// Persons share stripes: enough that two at the same time seldom do.
 const STRIPES: usize = 4_096;
@@ -54,5 +55,32 @@ impl Locks {
             held.push(self.0[stripe].clone().lock_owned().await);
         }
         held
+    }
+}
+
+/// Kept while a commit is on the way.
+#[derive(Debug)]
+pub(crate) struct OnTheWay(watch::Sender<()>);
+
+/// The end of a commit, made or not.
+#[derive(Clone, Debug)]
+pub(crate) struct End(watch::Receiver<()>);
+
+impl Default for OnTheWay {
+    fn default() -> OnTheWay {
+        OnTheWay(watch::Sender::new(()))
+    }
+}
+
+impl OnTheWay {
+    pub(crate) fn end(&self) -> End {
+        End(self.0.subscribe())
+    }
+}
+
+impl End {
+    /// Nothing is ever sent: the channel closes when what is on the way is dropped.
+    pub(crate) async fn reached(mut self) {
+        while self.0.changed().await.is_ok() {}
     }
 }

@@ -33,7 +33,8 @@ impl Registry {
         self.tenancy(&session.tenant)?.compare(&demographics, |live, encoded| {
             let size = live.index.len();
             // By no id: it is nobody's record yet.
-            let candidates = live.candidates("", encoded).into_iter().filter(|(_, _, known)| !known.is_pending);
+            let candidates =
+                live.candidates("", encoded).into_iter().filter(|(_, name, _)| !live.pending.contains_key(*name));
             let matches = candidates.map(|(candidate, name, known)| Match {
                 record: name.to_owned(),
                 person: known.person,
@@ -51,7 +52,8 @@ impl Registry {
     pub fn sure(&self, session: &Session, patient: Node<'_>) -> Result<Option<(String, PersonId)>, Error> {
         self.tenancy(&session.tenant)?.compare(&Demographics::of(patient), |live, encoded| {
             // Nobody can refer to a record whose commit may fail.
-            let mut candidates = live.candidates("", encoded).into_iter().filter(|(_, _, known)| !known.is_pending);
+            let mut candidates =
+                live.candidates("", encoded).into_iter().filter(|(_, name, _)| !live.pending.contains_key(*name));
             let best = candidates
                 .find(|(candidate, ..)| live.bands.decide(&candidate.score, live.index.len()) == Decision::Auto);
             best.map(|(_, name, known)| (name.to_owned(), known.person))

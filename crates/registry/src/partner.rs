@@ -186,7 +186,7 @@ impl Registry {
         engine.note_access(session, vec![engine.audit_record(session, "$export", entity, None, 200)]).await?;
         let mut records: Vec<Ours> = {
             let live = tenancy.live.read();
-            let committed = live.records.iter().filter(|(_, known)| !known.is_pending);
+            let committed = live.records.iter().filter(|(id, _)| !live.pending.contains_key(*id));
             let ours = committed.map(|(id, known)| Ours {
                 reference: key.reference(id),
                 record: id.to_string(),

@@ -224,10 +224,10 @@ impl Registry {
         for id in ids {
             let known = {
                 let live = tenancy.live.read();
-                live.records.get(id).copied().filter(|_| under.wants(&live, id))
+                live.records.get(id).copied().filter(|_| !live.pending.contains_key(id) && under.wants(&live, id))
             };
             // One that has gone to another person meanwhile is for the next round.
-            let Some(known) = known.filter(|known| !known.is_pending && persons.contains(&known.person)) else {
+            let Some(known) = known.filter(|known| persons.contains(&known.person)) else {
                 continue;
             };
             let encoded = encoded(feed, id, under.key()).await?;

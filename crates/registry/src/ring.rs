@@ -56,7 +56,7 @@ pub(crate) struct TokenKey {
 }
 
 impl TokenKey {
-    fn new(number: u32, bytes: &[u8; KEY_BYTES]) -> Arc<TokenKey> {
+    pub(crate) fn new(number: u32, bytes: &[u8; KEY_BYTES]) -> Arc<TokenKey> {
         let keys = Keys::new(DataKey::generate(&|out| out.copy_from_slice(bytes)));
         Arc::new(TokenKey { space: space(number), keys })
     }

@@ -25,6 +25,9 @@ pub(crate) struct Tenancy {
     pub(crate) locks: Locks,
     /// Held while a record is matched and noted.
     pub(crate) placing: Mutex<()>,
+    /// Held while a commit of several Patients places them: what it builds on was placed by commits before it, never by one
+    /// that builds on it in turn.
+    pub(crate) placing_several: tokio::sync::Mutex<()>,
     pub(crate) live: RwLock<Live>,
     /// Counts the commits that changed something: who shows numbers follows it.
     pub(crate) changes: watch::Sender<u64>,
@@ -122,6 +125,7 @@ impl Tenancy {
             numbers: tokio::sync::Mutex::new(numbers),
             locks: Locks::default(),
             placing: Mutex::default(),
+            placing_several: tokio::sync::Mutex::default(),
             live: RwLock::new(live),
             changes: watch::Sender::new(0),
         })

@@ -41,6 +41,17 @@ pub(super) struct Patient<'a> {
 }
 
 impl Change<'_> {
+    /// The ids of the Patients that it says something about without writing them.
+    pub(super) fn is_about(&self) -> impl Iterator<Item = &str> {
+        let clinical = match self {
+            Change::Clinical(clinical) => Some(clinical),
+            Change::Patient { .. } => None,
+        };
+        clinical
+            .into_iter()
+            .flat_map(|clinical| clinical.was.iter().map(String::as_str).chain(clinical.new.iter().map(Item::record)))
+    }
+
     /// Encodes a Patient again if the keys were changed since.
     pub(super) fn encode(&mut self, tenancy: &Tenancy) -> Result<(), Error> {
         let Change::Patient { new: Some(patient), .. } = self else { return Ok(()) };

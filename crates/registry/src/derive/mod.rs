@@ -14,11 +14,7 @@ use change::Change;
 use engine::{Boxed, Derived, Deriver, Error, Feed, Session};
 use fhir::defs::TypeId;
 use place::Pending;
-use std::sync::Arc;
 use store::Write;
-
-/// Times a plan is made again because others were faster.
-const ATTEMPTS_MAX: usize = 32;
 
 impl Deriver for Registry {
     fn follows(&self, ty: TypeId) -> bool {
@@ -37,7 +33,7 @@ impl Deriver for Registry {
             if changes.is_empty() {
                 return Ok(Derived::default());
             }
-            let pending = self.plan(&tenancy, &mut changes).await?;
+            let pending = Pending::plan(&tenancy, &mut changes, || self.new_person()).await?;
             self.written(feed, &changes, pending).await
         })
     }
@@ -54,21 +50,6 @@ impl Registry {
     /// Ids grow with time: the rows of persons who come together lie together, and a burst writes few pages of the store.
     pub(crate) fn new_person(&self) -> PersonId {
         PersonId::of(engine::new_uuid(self.now_us(), &self.inner.random))
-    }
-
-    /// Places the records of a commit and waits for their persons.
-    async fn plan(&self, tenancy: &Arc<crate::tenancy::Tenancy>, changes: &mut [Change<'_>]) -> Result<Pending, Error> {
-        for _ in 0..ATTEMPTS_MAX {
-            let mut pending = Pending::place(tenancy, changes, || self.new_person());
-            pending.hold().await;
-            if pending.holds() {
-                return Ok(pending);
-            }
-            drop(pending);
-            tokio::task::yield_now().await;
-            changes.iter_mut().try_for_each(|change| change.encode(tenancy))?;
-        }
-        Err(Error::new(503, "transient", "too many writes about the same person at the same time: repeat in a second"))
     }
 
     async fn written(&self, feed: &Feed, changes: &[Change<'_>], pending: Pending) -> Result<Derived, Error> {

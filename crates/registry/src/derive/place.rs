@@ -1,15 +1,22 @@
 //! Whose record a Patient is: found among those in memory, and noted there at once, so that the next one finds it too.
+//!
+//! Who is placed with a person that another commit makes waits for that commit. Nobody waits for himself by way of others:
+//! a commit of one Patient either makes a person, and waits for nobody, or joins one, and nobody waits for it; commits of
+//! several place theirs one after the other, so that the later waits for the earlier.
 
 use super::change::{Change, Patient};
 use crate::live::{Known, Live};
-use crate::locks::{self, Held};
+use crate::locks::{self, End, Held, OnTheWay};
 use crate::ring::Ring;
 use crate::row::{Link, PersonId};
 use crate::tenancy::Tenancy;
+use engine::Error;
 use identity::{Bands, Decision, Score, agrees};
 use std::collections::HashMap;
 use std::sync::Arc;
 
+/// Times a plan is made again: others have failed whose persons it joined, or people have merged and parted persons.
+const ATTEMPTS_MAX: usize = 32;
 /// Pairs that one record brings to the review queue at most, the best of each other person.
 const REVIEWS_MAX: usize = 3;
 
@@ -49,6 +56,8 @@ pub(super) struct Pending {
     /// Persons that this commit makes.
     made: Vec<PersonId>,
     held: Held,
+    /// Who waits for this commit goes on when this is dropped: after everything is kept or undone.
+    on_the_way: OnTheWay,
     /// The keys that placed Patients are encoded under.
     ring: Option<Arc<Ring>>,
     is_done: bool,
@@ -64,13 +73,51 @@ impl Drop for Pending {
     }
 }
 
+/// Waits for the ends of commits that write the same Patients, or those that this one is about. Nothing of this commit is
+/// noted yet: nobody waits for it.
+async fn others(tenancy: &Tenancy, changes: &[Change<'_>]) {
+    let ends: Vec<End> = {
+        let live = tenancy.live.read();
+        let written = changes.iter().filter_map(|change| match change {
+            Change::Patient { id, .. } => Some(*id),
+            Change::Clinical(_) => None,
+        });
+        let touched = written.chain(changes.iter().flat_map(Change::is_about));
+        touched.filter_map(|id| live.pending.get(id).cloned()).collect()
+    };
+    for end in ends {
+        end.reached().await;
+    }
+}
+
 impl Pending {
-    /// Places the Patients of a commit. `new_person` makes ids.
-    pub(super) fn place(
+    /// Places the records of a commit and waits for their persons. `new_person` makes ids.
+    pub(super) async fn plan(
+        tenancy: &Arc<Tenancy>,
+        changes: &mut [Change<'_>],
+        new_person: impl Fn() -> PersonId,
+    ) -> Result<Pending, Error> {
+        for _ in 0..ATTEMPTS_MAX {
+            others(tenancy, changes).await;
+            if let Some(mut pending) = Pending::place(tenancy, changes, &new_person).await {
+                pending.hold().await;
+                if pending.holds() {
+                    return Ok(pending);
+                }
+            }
+            changes.iter_mut().try_for_each(|change| change.encode(tenancy))?;
+        }
+        Err(Error::new(503, "transient", "too many writes about the same person at the same time: repeat in a second"))
+    }
+
+    /// Places the Patients of a commit. `None`: others are writing one of its Patients at this moment, or the keys were changed.
+    async fn place(
         tenancy: &Arc<Tenancy>,
         changes: &[Change<'_>],
-        mut new_person: impl FnMut() -> PersonId,
-    ) -> Pending {
+        new_person: &impl Fn() -> PersonId,
+    ) -> Option<Pending> {
+        let patients = changes.iter().filter(|change| matches!(change, Change::Patient { .. })).count();
+        let _one_of_several = if patients > 1 { Some(tenancy.placing_several.lock().await) } else { None };
         let mut pending = Pending {
             tenancy: tenancy.clone(),
             inserted: Vec::new(),
@@ -78,25 +125,26 @@ impl Pending {
             about: HashMap::new(),
             made: Vec::new(),
             held: Held::new(),
+            on_the_way: OnTheWay::default(),
             ring: None,
             is_done: false,
         };
         for change in changes {
             if let Change::Patient { id, new } = change {
-                pending.place_one(id, new.as_deref(), &mut new_person);
+                pending.place_one(id, new.as_deref(), new_person)?;
             }
         }
         let live = tenancy.live.read();
-        for change in changes {
-            if let Change::Clinical(clinical) = change {
-                for id in clinical.was.iter().map(String::as_str).chain(clinical.new.iter().map(|new| new.record())) {
-                    let person = pending.person_of(&live, id);
-                    pending.about.entry(id.to_owned()).or_insert(person);
-                }
+        for id in changes.iter().flat_map(Change::is_about) {
+            if live.pending.contains_key(id) && !pending.is_new(id) {
+                drop(live);
+                return None;
             }
+            let person = pending.person_of(&live, id);
+            pending.about.entry(id.to_owned()).or_insert(person);
         }
         drop(live);
-        pending
+        Some(pending)
     }
 
     /// The person of a patient once this commit is made.
@@ -105,7 +153,7 @@ impl Pending {
         placed.map_or_else(|| live.records.get(id).map(|known| known.person), |placed| placed.to)
     }
 
-    fn place_one(&mut self, id: &str, new: Option<&Patient<'_>>, new_person: &mut impl FnMut() -> PersonId) {
+    fn place_one(&mut self, id: &str, new: Option<&Patient<'_>>, new_person: &impl Fn() -> PersonId) -> Option<()> {
         // One after the other: of two that come at the same time, the second must find the first. Others read meanwhile.
         let tenancy = self.tenancy.clone();
         let _placing = tenancy.placing.lock();
@@ -113,12 +161,15 @@ impl Pending {
         if let Some(patient) = new {
             self.ring = Some(patient.encoded.ring.clone());
             if !Arc::ptr_eq(&patient.encoded.ring, &live.ring) {
-                return;
+                return None;
             }
+        }
+        if live.pending.contains_key(id) {
+            return None;
         }
         let known = live.records.get(id).copied();
         let placed = match (known, new) {
-            (None, None) => return,
+            (None, None) => return Some(()),
             (Some(known), None) => Placed { to: None, ..staying(id, known) },
             (Some(known), Some(patient)) => again(&live, id, known, patient),
             (None, Some(patient)) => {
@@ -130,34 +181,46 @@ impl Pending {
                     person
                 });
                 placed.to = Some(person);
-                tenancy.live.write().insert_pending(id, person, placed.link, patient.encoded.current.clone());
+                tenancy.live.write().insert_pending(
+                    id,
+                    person,
+                    placed.link,
+                    patient.encoded.current.clone(),
+                    self.on_the_way.end(),
+                );
                 self.inserted.push(id.to_owned());
                 placed
             }
         };
         self.placed.push(placed);
+        Some(())
     }
 
     /// Waits until nobody else works on the persons and patients that this commit touches.
-    pub(super) async fn hold(&mut self) {
+    async fn hold(&mut self) {
+        // Who joins a person on the way must not come before it, even where its commit has no lock yet.
+        for end in self.makers() {
+            end.reached().await;
+        }
         let persons = self.placed.iter().flat_map(|placed| placed.from.into_iter().chain(placed.to));
         let persons = persons.chain(self.about.values().copied().flatten());
         // Whose Patient comes or is missed: doses that arrive before it must not pass it by.
         let unknown = self.about.iter().filter(|(_, person)| person.is_none()).map(|(id, _)| id.as_str());
         let coming = self.placed.iter().filter(|placed| placed.from.is_none() || placed.to.is_none());
         let patients = unknown.chain(coming.map(|placed| placed.id.as_str()));
-        let mut stripes: Vec<usize> = persons.map(locks::of_person).chain(patients.map(locks::of_patient)).collect();
-        {
-            // Who joins a person on the way must not come before it.
-            let live = self.tenancy.live.read();
-            let makers = self.placed.iter().filter_map(|placed| live.making.get(&placed.to?));
-            stripes.extend(makers.map(|maker| locks::of_patient(maker)));
-        }
+        let stripes = persons.map(locks::of_person).chain(patients.map(locks::of_patient)).collect();
         self.held = self.tenancy.locks.hold(stripes).await;
     }
 
+    /// The ends of the commits that make persons which records of this one join.
+    fn makers(&self) -> Vec<End> {
+        let live = self.tenancy.live.read();
+        let joined = self.placed.iter().filter_map(|placed| placed.to).filter(|person| !self.made.contains(person));
+        joined.filter_map(|person| live.end_of_making(person)).collect()
+    }
+
     /// Whether all is as it was when it was planned: others may have been faster, or have failed.
-    pub(super) fn holds(&self) -> bool {
+    fn holds(&self) -> bool {
         let live = self.tenancy.live.read();
         if self.ring.as_ref().is_some_and(|ring| !Arc::ptr_eq(ring, &live.ring)) {
             return false;
@@ -274,7 +337,7 @@ fn choose(live: &Live, id: &str, patient: &Patient<'_>, own: Option<PersonId>) -
     let mut seen = Vec::new();
     for (candidate, name, known) in live.candidates(id, &patient.encoded.current) {
         // A person that was on the way and does not come: the record is about to be placed again.
-        let is_lost = known.is_pending && !live.is_coming(known.person);
+        let is_lost = live.pending.contains_key(name) && !live.is_coming(known.person);
         if is_lost || Some(known.person) == own || seen.contains(&known.person) {
             continue;
         }
@@ -298,3 +361,6 @@ fn takes(live: &Live, id: &str, patient: &Patient<'_>, person: PersonId) -> bool
         !live.is_apart(id, other) && score.is_none_or(|score| agrees(&score))
     })
 }
+
+#[cfg(test)]
+mod tests;

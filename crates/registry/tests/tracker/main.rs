@@ -2,6 +2,7 @@
 
 mod at_rest;
 mod census;
+mod crowd;
 mod export;
 mod history;
 mod identity;
