@@ -170,26 +170,28 @@ impl Gate {
 
     /// Takes a call if one may be made now. It must be written down ([`Call::rows`]) before [`Call::start`].
     pub(crate) fn take(self: &Arc<Gate>) -> Result<Call, Wait> {
-        self.take_as(None)
+        self.take_for(&Arc::default())
     }
 
-    fn take_as(self: &Arc<Gate>, canary: Option<u64>) -> Result<Call, Wait> {
+    fn take_for(self: &Arc<Gate>, attempt: &Arc<Mutex<Attempt>>) -> Result<Call, Wait> {
+        let mut its = locked(attempt);
         let mut inside = self.inside();
-        self.may(&mut inside, canary)?;
+        self.may(&mut inside, its.canary)?;
         let now = self.steady.now_us();
         let forgotten = inside.limiter.oldest_needed();
         let no = inside.limiter.take(now);
-        let is_canary = inside.pace.sent(no);
+        if inside.pace.sent(no) {
+            its.canary = Some(no);
+        }
         let forget = forgotten..inside.limiter.oldest_needed();
-        drop(inside);
-        Ok(Call { gate: self.clone(), no, at_us: now, forget, started_us: None, is_canary, attempt: Arc::default() })
+        Ok(Call { gate: self.clone(), no, at_us: now, forget, started_us: None, attempt: attempt.clone() })
     }
 
     /// Waits until a call may be made, writes it down, and starts it.
-    async fn next(self: &Arc<Gate>, canary: Option<u64>) -> Option<Call> {
+    async fn next(self: &Arc<Gate>, attempt: &Arc<Mutex<Attempt>>) -> Option<Call> {
         loop {
             let changed = self.changed.notified();
-            match self.take_as(canary) {
+            match self.take_for(attempt) {
                 Ok(mut call) => {
                     let (done, written) = oneshot::channel();
                     self.writer.send((call.rows(), done)).await.ok()?;
@@ -231,7 +233,6 @@ pub struct Call {
     /// Calls that no limit looks at any more.
     forget: std::ops::Range<u64>,
     started_us: Option<i64>,
-    is_canary: bool,
     attempt: Arc<Mutex<Attempt>>,
 }
 
@@ -290,7 +291,6 @@ pub struct Calls {
 impl Calls {
     pub(crate) fn new(gate: Arc<Gate>, first: Call) -> Calls {
         let attempt = first.attempt.clone();
-        locked(&attempt).canary = first.is_canary.then_some(first.no);
         Calls { gate, first: Mutex::new(Some(first)), attempt }
     }
 
@@ -308,13 +308,7 @@ impl Calls {
         if let Some(first) = self.first() {
             return Some(first);
         }
-        let canary = locked(&self.attempt).canary;
-        let mut call = self.gate.next(canary).await?;
-        if call.is_canary {
-            locked(&self.attempt).canary = Some(call.no);
-        }
-        call.attempt = self.attempt.clone();
-        Some(call)
+        self.gate.next(&self.attempt).await
     }
 
     /// The calls since the last end were an attempt of their own, which ended like this: its health is the destination's.
