@@ -1,5 +1,6 @@
 //! A store with a long backlog: patients with ten changes each, written straight into the change log.
 
+use crate::callers::at_once;
 use crate::server::Server;
 use anyhow::{Context, Result, ensure};
 use fhir::defs::r4;
@@ -105,14 +106,9 @@ pub(crate) fn fill(binary: &Path, dir: &Path, flood: Flood) -> Result<()> {
     let store = Store::open(options)?;
     let tenant = store.tenant(&TenantId("default".into()))?;
     let next = Arc::new(AtomicU64::new(0));
-    tokio::runtime::Runtime::new()?.block_on(async {
-        let workers: Vec<_> = (0..WORKERS).map(|_| tokio::spawn(work(tenant.clone(), flood, next.clone()))).collect();
-        for worker in workers {
-            worker.await??;
-        }
-        anyhow::Ok(())
-    })?;
-    let stats = tokio::runtime::Runtime::new()?.block_on(tenant.stats())?;
+    let runtime = tokio::runtime::Runtime::new()?;
+    runtime.block_on(at_once(WORKERS, || work(tenant.clone(), flood, next.clone())))?;
+    let stats = runtime.block_on(tenant.stats())?;
     ensure!(stats.last_seq >= flood.intents, "not all changes were written");
     store.close();
     Ok(())

@@ -2,8 +2,8 @@
 //! matched and inserted, and their tokens are durable before the next are taken. No Patient is written, and nothing counted:
 //! `tracker` measures that.
 
+use crate::callers::at_once;
 use crate::report::{Report, Target};
-use crate::server::cpu_seconds;
 use anyhow::{Result, ensure};
 use identity::{Bands, Encoded, Index, Weights};
 use std::path::Path;
@@ -100,20 +100,14 @@ pub(crate) async fn run(
     figure("read from it at a start", free as f64 / started.elapsed().as_secs_f64(), "/s", Target::None);
     let next = AtomicUsize::new(0);
     let stand = Arc::new(Stand { tenant, index: Mutex::new(index), arriving, next, free });
-    let (started, cpu) = (Instant::now(), cpu_seconds(std::process::id())?);
-    let callers: Vec<_> = (0..CALLERS)
-        .map(|_| {
-            let stand = stand.clone();
-            tokio::spawn(async move { stand.take().await })
-        })
-        .collect();
-    let mut matched = 0;
-    for caller in callers {
-        matched += caller.await??;
-    }
-    let (seconds, cpu) = (started.elapsed().as_secs_f64(), cpu_seconds(std::process::id())? - cpu);
-    figure("matched, inserted and durable", count as f64 / seconds, "/s", Target::None);
-    figure("the same for each core that worked", count as f64 / cpu, "/s", target);
+    let ran = at_once(CALLERS, || {
+        let stand = stand.clone();
+        async move { stand.take().await }
+    })
+    .await?;
+    let matched: usize = ran.answers.iter().sum();
+    figure("matched, inserted and durable", count as f64 / ran.seconds, "/s", Target::None);
+    figure("the same for each core that worked", count as f64 / ran.cpu_seconds, "/s", target);
     figure("records with a candidate", 100.0 * matched as f64 / count as f64, "%", Target::None);
     store.close();
     Ok(())

@@ -5,6 +5,7 @@
 
 mod backlog;
 mod baseline;
+mod callers;
 mod create;
 mod crud;
 mod destinations;

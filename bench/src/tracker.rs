@@ -1,13 +1,14 @@
 //! The vaccine tracker: records of persons through the store with their matching, a burst of vaccinations over REST, and
 //! statuses read while nothing else runs.
 
+use crate::callers::{Ran, at_once};
 use crate::http::Client;
 use crate::latency::Latencies;
 use crate::options::Options;
 use crate::persons::{Persons, Row};
 use crate::random::Random;
 use crate::report::{Report, Target};
-use crate::server::{Server, cpu_seconds};
+use crate::server::Server;
 use crate::stores::Stores;
 use anyhow::{Context, Result, ensure};
 use engine::{Engine, Precondition, Principal, Role, Session, Validation};
@@ -95,34 +96,32 @@ async fn open(dir: &Path) -> Result<Stand> {
     Ok(Stand { store, engine, registry, session })
 }
 
+fn matched(report: &mut Report, records: &str, count: usize, ran: &Ran<()>) {
+    let name = |what: &str| format!("tracker: {what}, {records}");
+    report.figure(&name("Patients matched and durable"), count as f64 / ran.seconds, "/s", Target::None);
+    report.figure(&name("the same for each core that worked"), count as f64 / ran.cpu_seconds, "/s", Target::None);
+}
+
 /// Patients in transactions of many, as `weir load` and a nightly import bring them.
 async fn in_transactions(dir: &Path, rows: Vec<Row>, report: &mut Report) -> Result<()> {
     let stand = Arc::new(open(dir).await?);
     let (count, rows, next) = (rows.len(), Arc::new(rows), Arc::new(AtomicUsize::new(0)));
-    let (started, cpu) = (Instant::now(), cpu_seconds(std::process::id())?);
-    let mut callers = Vec::new();
-    for _ in 0..BUNDLE_CALLERS {
+    let ran = at_once(BUNDLE_CALLERS, || {
         let (stand, rows, next) = (stand.clone(), rows.clone(), next.clone());
-        callers.push(tokio::spawn(async move {
+        async move {
             loop {
                 let at = next.fetch_add(BUNDLE, Ordering::Relaxed);
-                let Some(rows) = rows.get(at..).filter(|rows| !rows.is_empty()) else { return anyhow::Ok(()) };
+                let Some(rows) = rows.get(at..).filter(|rows| !rows.is_empty()) else { return Ok(()) };
                 let entry =
                     |row: &Row| json!({"resource": row.patient(), "request": {"method": "POST", "url": "Patient"}});
                 let entries: Vec<Value> = rows.iter().take(BUNDLE).map(entry).collect();
                 let bundle = json!({"resourceType": "Bundle", "type": "transaction", "entry": entries});
                 stand.engine.bundle(&stand.session, bundle.to_string().as_bytes()).await?;
             }
-        }));
-    }
-    for caller in callers {
-        caller.await??;
-    }
-    let seconds = started.elapsed().as_secs_f64();
-    let cpu = cpu_seconds(std::process::id())? - cpu;
-    let name = |what: &str| format!("tracker: {what}, {count} records in transactions of {BUNDLE}");
-    report.figure(&name("Patients matched and durable"), count as f64 / seconds, "/s", Target::None);
-    report.figure(&name("the same for each core that worked"), count as f64 / cpu, "/s", Target::None);
+        }
+    })
+    .await?;
+    matched(report, &format!("{count} records in transactions of {BUNDLE}"), count, &ran);
     stand.store.close();
     Ok(())
 }
@@ -131,27 +130,20 @@ async fn in_transactions(dir: &Path, rows: Vec<Row>, report: &mut Report) -> Res
 async fn through_the_store(dir: &Path, rows: Vec<Row>, report: &mut Report) -> Result<()> {
     let stand = Arc::new(open(dir).await?);
     let (count, rows, next) = (rows.len(), Arc::new(rows), Arc::new(AtomicUsize::new(0)));
-    let (started, cpu) = (Instant::now(), cpu_seconds(std::process::id())?);
-    let mut callers = Vec::new();
-    for _ in 0..CLIENTS {
+    let ran = at_once(CLIENTS, || {
         let (stand, rows, next) = (stand.clone(), rows.clone(), next.clone());
-        callers.push(tokio::spawn(async move {
+        async move {
             let patient = r4().resource_by_name("Patient").context("Patient")?;
             while let Some(row) = rows.get(next.fetch_add(1, Ordering::Relaxed)) {
                 let body = row.patient().to_string();
                 stand.engine.create(&stand.session, patient, body.as_bytes(), &Precondition::default()).await?;
             }
-            anyhow::Ok(())
-        }));
-    }
-    for caller in callers {
-        caller.await??;
-    }
-    let seconds = started.elapsed().as_secs_f64();
-    let cpu = cpu_seconds(std::process::id())? - cpu;
+            Ok(())
+        }
+    })
+    .await?;
+    matched(report, &format!("{count} records"), count, &ran);
     let name = |what: &str| format!("tracker: {what}, {count} records");
-    report.figure(&name("Patients matched and durable"), count as f64 / seconds, "/s", Target::None);
-    report.figure(&name("the same for each core that worked"), count as f64 / cpu, "/s", Target::None);
     let mut latencies = Latencies::default();
     for row in rows.iter().step_by((count / ASKED).max(1)) {
         let body = row.patient().to_string();
@@ -185,15 +177,15 @@ async fn burst(server: &Server, rows: Vec<Row>, report: &mut Report) -> Result<(
         ensure!(matches!(reply.status, 200 | 201), "{path} was refused: {}", String::from_utf8_lossy(reply.body));
     }
     let (count, rows, next) = (rows.len(), Arc::new(rows), Arc::new(AtomicUsize::new(0)));
-    let (started, address) = (Instant::now(), server.address);
-    let mut callers = Vec::new();
-    for _ in 0..CLIENTS {
+    let address = server.address;
+    let ran = at_once(CLIENTS, || {
         let (rows, next) = (rows.clone(), next.clone());
-        callers.push(tokio::spawn(async move {
-            let (mut client, mut latencies, mut persons) = (Client::connect(address, "").await?, Latencies::default(), Vec::new());
+        async move {
+            let (mut client, mut latencies, mut persons) =
+                (Client::connect(address, "").await?, Latencies::default(), Vec::new());
             loop {
                 let at = next.fetch_add(1, Ordering::Relaxed);
-                let Some(row) = rows.get(at) else { return anyhow::Ok((latencies, persons)) };
+                let Some(row) = rows.get(at) else { return Ok((latencies, persons)) };
                 let body = json!({
                     "vaccine": "208", "provider": "nurse", "clinic": CLINICS[at % CLINICS.len()], "date": format!("2026-11-{:02}", 1 + at % 28),
                     "lot": format!("L{}", at % 50), "phi": row.phi(),
@@ -205,18 +197,17 @@ async fn burst(server: &Server, rows: Vec<Row>, report: &mut Report) -> Result<(
                 let answer: Value = serde_json::from_slice(reply.body)?;
                 persons.push(answer["person"].as_str().context("no person")?.to_owned());
             }
-        }));
-    }
+        }
+    })
+    .await?;
     let (mut latencies, mut persons) = (Latencies::default(), Vec::new());
-    for caller in callers {
-        let (one, seen) = caller.await??;
+    for (one, seen) in ran.answers {
         latencies.append(&one);
         persons.extend(seen);
     }
-    let seconds = started.elapsed().as_secs_f64();
     latencies.sort();
     report.figure("tracker: vaccinations of a burst, 64 clients", count as f64, "", Target::None);
-    report.figure("tracker: vaccinations recorded and counted", count as f64 / seconds, "/s", Target::None);
+    report.figure("tracker: vaccinations recorded and counted", count as f64 / ran.seconds, "/s", Target::None);
     report.figure("tracker: p99 of a vaccination", latencies.percentile_ms(99.0), "ms", Target::None);
     // The first connection has been idle for as long as the burst took: the server may have closed it.
     let mut client = Client::connect(server.address, "").await?;
