@@ -83,8 +83,8 @@ pub(crate) struct Live {
     pub(crate) orphaned: HashSet<Box<str>>,
     /// Records whose commit is on the way, with its end.
     pub(crate) pending: HashMap<Box<str>, End>,
-    /// Persons that are not committed yet, with the record that makes them.
-    pub(crate) making: HashMap<PersonId, Box<str>>,
+    /// Persons that are not committed yet, with the end of the commit that makes them.
+    pub(crate) making: HashMap<PersonId, End>,
     /// Patient ids by their number in the index.
     pub(crate) names: HashMap<u32, Box<str>>,
     /// Committed persons only; ordered, so that lists can be paged.
@@ -157,10 +157,10 @@ impl Live {
     /// A record whose commit is on the way until `end`.
     pub(crate) fn insert_pending(&mut self, id: &str, person: PersonId, link: Link, encoded: Encoded, end: End) {
         self.insert(id, person, link, encoded);
-        self.pending.insert(id.into(), end);
         if link == Link::Own {
-            self.making.insert(person, id.into());
+            self.making.insert(person, end.clone());
         }
+        self.pending.insert(id.into(), end);
     }
 
     /// The commit of a record is made.
@@ -169,11 +169,6 @@ impl Live {
         if let Some(known) = self.records.get(id) {
             self.making.remove(&known.person);
         }
-    }
-
-    /// The end of the commit that makes a person, if it is on the way.
-    pub(crate) fn end_of_making(&self, person: PersonId) -> Option<End> {
-        self.pending.get(self.making.get(&person)?).cloned()
     }
 
     /// Whether a person is there or on the way.

@@ -2,11 +2,12 @@
 
 use crate::Registry;
 use crate::event::reasons;
+use crate::live::{Known, Live};
 use crate::patient::{Demographics, WEIGHT_MIN};
 use crate::row::PersonId;
 use engine::{Error, Session};
 use fhir::json::Node;
-use identity::{Decision, Grade};
+use identity::{Candidate, Decision, Encoded, Grade};
 
 /// A record that may be meant.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,10 +33,7 @@ impl Registry {
         }
         self.tenancy(&session.tenant)?.compare(&demographics, |live, encoded| {
             let size = live.index.len();
-            // By no id: it is nobody's record yet.
-            let candidates =
-                live.candidates("", encoded).into_iter().filter(|(_, name, _)| !live.pending.contains_key(*name));
-            let matches = candidates.map(|(candidate, name, known)| Match {
+            let matches = committed(live, encoded).map(|(candidate, name, known)| Match {
                 record: name.to_owned(),
                 person: known.person,
                 bits: crate::event::round(candidate.score.bits),
@@ -51,14 +49,16 @@ impl Registry {
     /// goes there. Guards apply as they do when the Patient is written.
     pub fn sure(&self, session: &Session, patient: Node<'_>) -> Result<Option<(String, PersonId)>, Error> {
         self.tenancy(&session.tenant)?.compare(&Demographics::of(patient), |live, encoded| {
-            // Nobody can refer to a record whose commit may fail.
-            let mut candidates =
-                live.candidates("", encoded).into_iter().filter(|(_, name, _)| !live.pending.contains_key(*name));
-            let best = candidates
+            let best = committed(live, encoded)
                 .find(|(candidate, ..)| live.bands.decide(&candidate.score, live.index.len()) == Decision::Auto);
             best.map(|(_, name, known)| (name.to_owned(), known.person))
         })
     }
+}
+
+/// Candidates for what is nobody's record yet, hence has no id, best first. Nobody can refer to a record whose commit may fail.
+fn committed<'a>(live: &'a Live, encoded: &Encoded) -> impl Iterator<Item = (Candidate, &'a str, Known)> {
+    live.candidates("", encoded).into_iter().filter(|(_, name, _)| !live.pending.contains_key(*name))
 }
 
 /// The score and what it means in an index of `size` records: the more there are, the more are alike by chance.

@@ -216,7 +216,7 @@ impl Pending {
     fn makers(&self) -> Vec<End> {
         let live = self.tenancy.live.read();
         let joined = self.placed.iter().filter_map(|placed| placed.to).filter(|person| !self.made.contains(person));
-        joined.filter_map(|person| live.end_of_making(person)).collect()
+        joined.filter_map(|person| live.making.get(&person).cloned()).collect()
     }
 
     /// Whether all is as it was when it was planned: others may have been faster, or have failed.
